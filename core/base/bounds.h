@@ -42,6 +42,75 @@
 #define POINT_BURST_MAX 128
 /* Series that cross from shard to egress in one slice. */
 #define SEAL_SLICE_SERIES_MAX 4096
+/* Overflow series of one table, beside the configured limit; one per metric name and kind. */
+#define SERIES_OVERFLOW_MAX_COUNT 1024
 #define SAMPLES_PER_SERIES_MAX 1000
 #define SET_EXACT_MAX_COUNT 2048
 #define HLL_PRECISION_BITS 14
+/* Raw samples one summary keeps: 4096 × 16 bytes = 64 KiB; beyond it quantiles are estimates. */
+#define SUMMARY_SAMPLES_MAX 4096
+/* Buckets of the exponential histogram a full summary folds into; under 0.7 % error in 6 decades. */
+#define SUMMARY_FOLDED_BUCKETS_MAX 1024
+/* Explicit bounds of one histogram: (1024 + 1) × 8 bytes fits a 16 KiB block. */
+#define HISTOGRAM_BOUNDS_MAX_COUNT 1024
+/* Buckets per side of an exponential histogram, as the Collector limits them. */
+#define EXPHIST_BUCKETS_MIN_COUNT 2
+#define EXPHIST_BUCKETS_MAX_COUNT 16384
+#define EXPHIST_BUCKETS_DEFAULT_COUNT 160
+/* Blocks of a sketch pool: 64 B holds a small set, 256 KiB the largest histogram twice over. */
+#define SKETCH_POOL_BLOCK_MIN_BYTES 64
+#define SKETCH_POOL_BLOCK_MAX_BYTES (256 * 1024)
+
+/* --- configuration --------------------------------------------------------------------------- */
+
+/* One source text. Real configurations are a few KiB; 4 MiB bounds what a wrong path can cost. */
+#define CONFIG_TEXT_MAX_BYTES (4 * 1024 * 1024)
+#define CONFIG_SOURCES_MAX 64
+/* Aliases are copied, so this is what stops an alias bomb. 64 Ki × 160 bytes = 10 MiB. */
+#define CONFIG_NODES_MAX 65536
+#define CONFIG_DEPTH_MAX 64
+/* Keys of one map; duplicates are looked for pairwise. */
+#define CONFIG_MAP_KEYS_MAX 4096
+/* Known keys of one section: awsemf, the widest, has about 40. */
+#define CONFIG_KEYS_PER_SECTION_MAX 80
+#define CONFIG_PATH_MAX_BYTES 192
+/* Complaints shown; the rest is counted. */
+#define CONFIG_ISSUES_MAX 100
+#define CONFIG_MESSAGE_MAX_BYTES 512
+/* Expansions in one value and texts nested in one another: ${env:${env:WHICH}}. */
+#define CONFIG_EXPANSIONS_MAX 1000
+#define CONFIG_EXPANSION_DEPTH_MAX 32
+#define CONFIG_VALUE_MAX_BYTES (1024 * 1024)
+/* All memory of one tree: texts, nodes and complaints. */
+#define CONFIG_TREE_MAX_BYTES (64 * 1024 * 1024)
+#define CONFIG_ARENA_CHUNK_BYTES 32768
+
+/* --- base ------------------------------------------------------------------------------------ */
+
+/* Chunks of an arena double up to this. Bigger saves no calls worth having and wastes tails. */
+#define ARENA_CHUNK_MAX_BYTES (256 * 1024)
+/* A log line is one write; 4 KiB is what a pipe takes in one piece (PIPE_BUF). */
+#define LOG_LINE_MAX_BYTES 4096
+#define LOG_LIMIT_INTERVAL_MS 10000
+#define LOG_SAMPLE_MAX_BYTES 64
+#define REGEX_PATTERN_MAX_BYTES 4096
+/* RE2's own bound of {n,m}. */
+#define REGEX_REPEAT_MAX 1000
+#define REGEX_NESTING_MAX 100
+/* Steps of one match at a few ns each: about a millisecond at worst. */
+#define REGEX_MATCH_STEPS_MAX 100000
+#define REGEX_MATCH_HEAP_MAX_KIB 1024
+
+/* --- windows --------------------------------------------------------------------------------- */
+
+/* Wall and monotonic clock may differ by this much over a window before it counts as a step. */
+#define SEAL_CLOCK_DRIFT_MS 1000
+
+/* --- protobuf -------------------------------------------------------------------------------- */
+
+/* Messages inside messages. A span's attribute stands 6 deep, each list in a value adds 2 or 3. */
+#define PB_DEPTH_MAX 64
+/* Fields of one message type; OTLP's largest has 16. */
+#define PB_FIELDS_MAX 32
+/* One emitted part: 4 096 series at about 120 bytes, with room for histograms of 160 buckets. */
+#define EMIT_PART_MAX_BYTES (4 * 1024 * 1024)

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * component — what an exporter is to a pipeline.
+ *
+ * An exporter lives on one egress thread, which makes every call here. It is a struct that embeds
+ * `struct exporter`; CONTAINER_OF inside its module is the only way down. Registered by a row in the
+ * table of tools/weir/graph.c.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/defs.h"
+#include "core/engine/stats.h"
+#include "core/model/batch.h"
+
+struct config_node;
+struct config_report;
+struct exporter;
+struct loop;
+
+/* What became of a batch at one exporter. */
+enum delivery {
+    DELIVERY_ACCEPTED, /* the upstream has it */
+    DELIVERY_REJECTED, /* the upstream refused it for good, or gave it up after retries */
+};
+
+struct exporter_ops {
+    const char *type; /* config key: "debug", "otlphttp" */
+    /* Once, on the egress thread, before the first submit. May allocate. 0 or negative. */
+    int (*open)(struct exporter *exporter, struct loop *loop);
+    /*
+     * Offers a batch. 0: the exporter shares it until it calls pipeline_done for it, exactly once,
+     * from a later turn and never from inside submit. -EAGAIN: there is no room; nothing happened.
+     * Must not block. The batch and its parts are read only.
+     */
+    int (*submit)(struct exporter *exporter, struct batch *batch);
+    /*
+     * No more batches will come; what is held is delivered or given up before the deadline. Retries
+     * are cut short: one more attempt each.
+     */
+    void (*drain)(struct exporter *exporter, uint64_t deadline_mono_ns);
+    /* Nothing queued and nothing in flight? */
+    bool (*is_idle)(const struct exporter *exporter);
+    /* Gives up what is left (counted), frees everything. Idempotent; safe after a failed open. */
+    void (*close)(struct exporter *exporter);
+};
+
+/* Embedded first in every exporter. */
+struct exporter {
+    const struct exporter_ops *ops;
+    const char *id;         /* as in the configuration: "otlphttp/gw"; owned by the graph */
+    struct loop *loop;      /* borrowed from open on */
+    bool blocks_on_overflow; /* a refusal holds the pipeline instead of losing its share */
+    struct exporter_stats stats;
+};

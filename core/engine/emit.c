@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * emit — parts out of a merged round, and their way into the pipelines.
+ *
+ * The part is written backwards into one reserved buffer and copied once, exactly sized, because a
+ * part owns its memory. With several pipelines each gets a copy of its own.
+ */
+#include "core/engine/emit.h"
+
+#include <errno.h>
+
+#include "core/base/bounds.h"
+#include "core/base/mem.h"
+#include "core/engine/emit_metric.h"
+
+int emit_init(struct emit *emit, const struct emit_options *options, struct merge *merge,
+              struct receiver_stats *stats)
+{
+    *emit = (struct emit){.options = options, .merge = merge, .stats = stats};
+    emit->buffer = mem_reserve(EMIT_PART_MAX_BYTES);
+    emit->bucket_counts = mem_reserve(EMIT_BUCKETS_BYTES);
+    if (emit->buffer == NULL || emit->bucket_counts == NULL) {
+        emit_fini(emit);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+void emit_fini(struct emit *emit)
+{
+    batch_free(emit->pending);
+    mem_unreserve(emit->buffer, EMIT_PART_MAX_BYTES);
+    mem_unreserve(emit->bucket_counts, EMIT_BUCKETS_BYTES);
+    *emit = (struct emit){0};
+}
+
+void emit_connect(struct emit *emit, struct pipeline *const *pipelines, uint32_t pipeline_count)
+{
+    ASSERT(emit->pending == NULL && pipeline_count > 0);
+    emit->pipelines = pipelines;
+    emit->pipeline_count = pipeline_count;
+}
+
+/* A copy of the pending batch for the next pipeline; the last one gets the original. */
+static struct batch *share_of_pending(struct emit *emit)
+{
+    if (emit->pending_index + 1 == emit->pipeline_count) {
+        struct batch *whole = emit->pending;
+        emit->pending = NULL;
+        return whole;
+    }
+    const struct part *part = &emit->pending->parts[0];
+    struct batch *share = batch_new(SIGNAL_METRICS, emit->pending->created_mono_ns);
+    struct part copy = {0};
+    if (share == NULL || part_copy(&copy, part->bytes, SIGNAL_METRICS, part->item_count) != 0 ||
+        batch_push(share, &copy) != 0) {
+        part_fini(&copy);
+        batch_free(share);
+        return NULL;
+    }
+    return share;
+}
+
+/* Hands the pending part to the pipelines that have yet to get it; false where one is full. */
+static bool submit_pending(struct emit *emit)
+{
+    while (emit->pending != NULL) {
+        struct pipeline *pipeline = emit->pipelines[emit->pending_index];
+        if (pipeline_is_holding(pipeline)) {
+            return false;
+        }
+        uint64_t item_count = emit->pending->item_count;
+        struct batch *share = share_of_pending(emit);
+        if (share == NULL) {
+            return false; /* memory is short: tried again in a later turn */
+        }
+        counter_add(&emit->stats->points_emitted, item_count);
+        int err = pipeline_submit(pipeline, &share);
+        ASSERT(err == 0); /* it was not holding */
+        emit->pending_index++;
+    }
+    emit->pending_index = 0;
+    return true;
+}
+
+/* The next part of the round; *point_count is 0 at its end. Borrows the buffer. */
+static struct slice write_part(struct emit *emit, uint32_t *point_count)
+{
+    struct otlp_build build;
+    const struct otlp_envelope envelope = {
+        .resource_attrs = emit->options->resource_attrs,
+        .resource_attr_count = emit->options->resource_attr_count,
+        .scope_name = emit->options->scope_name,
+        .scope_version = emit->options->scope_version,
+    };
+    otlp_build_init(&build, emit->buffer, EMIT_PART_MAX_BYTES);
+    int err = otlp_envelope_begin(&build, &envelope);
+    ASSERT(err == 0);
+    uint32_t metric_count = 0;
+    *point_count = 0;
+    struct merge_point point;
+    while (metric_count < SEAL_SLICE_SERIES_MAX && merge_next(emit->merge, &point)) {
+        size_t mark = otlp_build_mark(&build);
+        uint32_t added_count = emit_metric(emit, &build, &point);
+        if (build.err != 0) {
+            otlp_build_rewind(&build, mark);
+            if (*point_count > 0) {
+                break;
+            }
+            /* Larger than a whole part: it can never leave. */
+            counter_add(&emit->stats->merge_lost, 1);
+            added_count = 0;
+        }
+        *point_count += added_count;
+        metric_count++;
+        merge_consume(emit->merge);
+    }
+    return otlp_envelope_end(&build, &envelope);
+}
+
+bool emit_turn(struct emit *emit, uint64_t now_mono_ns)
+{
+    if (!submit_pending(emit)) {
+        return false;
+    }
+    if (!merge_is_reading(emit->merge)) {
+        return false;
+    }
+    /* Memory first: what was read out of the merge must have a place to go. */
+    struct batch *batch = batch_new(SIGNAL_METRICS, now_mono_ns);
+    if (batch == NULL) {
+        return false;
+    }
+    uint32_t point_count = 0;
+    struct slice bytes = write_part(emit, &point_count);
+    if (point_count == 0) {
+        batch_free(batch);
+        return merge_is_reading(emit->merge);
+    }
+    struct part part;
+    if (part_copy(&part, bytes, SIGNAL_METRICS, point_count) != 0 || batch_push(batch, &part) != 0) {
+        part_fini(&part);
+        batch_free(batch);
+        counter_add(&emit->stats->merge_lost, point_count);
+        return merge_is_reading(emit->merge);
+    }
+    emit->pending = batch;
+    return submit_pending(emit) && merge_is_reading(emit->merge);
+}
+
+bool emit_is_idle(const struct emit *emit)
+{
+    return emit->pending == NULL;
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pipeline — fan-out of a batch over its routes, one bit per route.
+ */
+#include "core/engine/pipeline.h"
+
+#include <errno.h>
+
+void pipeline_init(struct pipeline *pipeline, const char *id, enum signal signal,
+                   struct exporter *const *routes, uint32_t route_count)
+{
+    ASSERT(route_count > 0 && route_count <= BATCH_ROUTES_MAX);
+    *pipeline = (struct pipeline){.id = id, .signal = signal, .route_count = route_count};
+    for (uint32_t i = 0; i < route_count; i++) {
+        pipeline->routes[i] = routes[i];
+    }
+}
+
+/* One offered item more, and the same one lost. */
+static void lose_share(struct exporter *exporter, const struct batch *batch,
+                       struct counter *reason)
+{
+    counter_add(&exporter->stats.items_offered, batch->item_count);
+    counter_add(reason, batch->item_count);
+}
+
+void pipeline_fini(struct pipeline *pipeline)
+{
+    ASSERT(pipeline->open_batch_count == (pipeline->held != NULL ? 1 : 0));
+    struct batch *held = pipeline->held;
+    for (uint32_t i = 0; held != NULL && i < pipeline->route_count; i++) {
+        if ((held->routes_wanted >> i & 1) != 0) {
+            struct exporter *route = pipeline->routes[i];
+            lose_share(route, held, &route->stats.items_dropped_shutdown);
+        }
+    }
+    if (held != NULL) {
+        ASSERT(held->routes_open == 0);
+        held->routes_wanted = 0;
+        batch_free(held);
+    }
+    *pipeline = (struct pipeline){0};
+}
+
+/* The batch goes when no route wants it, none has it, and the pipeline does not hold it. */
+static void release_if_settled(struct pipeline *pipeline, struct batch *batch)
+{
+    if (batch->routes_open == 0 && batch->routes_wanted == 0) {
+        pipeline->open_batch_count--;
+        batch_free(batch);
+    }
+}
+
+/* Asks every route that has not taken it yet. Afterwards routes_wanted says who refused. */
+static void offer(struct pipeline *pipeline, struct batch *batch)
+{
+    for (uint32_t i = 0; i < pipeline->route_count; i++) {
+        uint32_t bit = UINT32_C(1) << i;
+        if ((batch->routes_wanted & bit) == 0) {
+            continue;
+        }
+        struct exporter *route = pipeline->routes[i];
+        if (route->ops->submit(route, batch) == 0) {
+            counter_add(&route->stats.items_offered, batch->item_count);
+            batch->routes_wanted &= ~bit;
+            batch->routes_open |= bit;
+        }
+    }
+}
+
+/* Those that refused and do not block lose their share once somebody took the batch. */
+static void settle_refusals(struct pipeline *pipeline, struct batch *batch, bool was_taken)
+{
+    for (uint32_t i = 0; was_taken && i < pipeline->route_count; i++) {
+        uint32_t bit = UINT32_C(1) << i;
+        struct exporter *route = pipeline->routes[i];
+        if ((batch->routes_wanted & bit) != 0 && !route->blocks_on_overflow) {
+            lose_share(route, batch, &route->stats.items_dropped_queue_full);
+            batch->routes_wanted &= ~bit;
+        }
+    }
+}
+
+static bool deliver(struct pipeline *pipeline, struct batch *batch)
+{
+    uint32_t all = pipeline->route_count == BATCH_ROUTES_MAX
+                       ? UINT32_MAX
+                       : (UINT32_C(1) << pipeline->route_count) - 1;
+    offer(pipeline, batch);
+    settle_refusals(pipeline, batch, batch->routes_wanted != all);
+    if (batch->routes_wanted != 0) {
+        return false;
+    }
+    release_if_settled(pipeline, batch);
+    return true;
+}
+
+int pipeline_submit(struct pipeline *pipeline, struct batch **batch)
+{
+    ASSERT((*batch)->signal == pipeline->signal);
+    if (pipeline->held != NULL) {
+        return -EAGAIN;
+    }
+    struct batch *moved = *batch;
+    *batch = NULL;
+    moved->pipeline = pipeline;
+    moved->routes_wanted = pipeline->route_count == BATCH_ROUTES_MAX
+                               ? UINT32_MAX
+                               : (UINT32_C(1) << pipeline->route_count) - 1;
+    moved->routes_open = 0;
+    pipeline->open_batch_count++;
+    if (!deliver(pipeline, moved)) {
+        pipeline->held = moved;
+    }
+    return 0;
+}
+
+bool pipeline_retry(struct pipeline *pipeline)
+{
+    if (pipeline->held == NULL) {
+        return true;
+    }
+    struct batch *held = pipeline->held;
+    pipeline->held = NULL;
+    if (!deliver(pipeline, held)) {
+        pipeline->held = held;
+        return false;
+    }
+    return true;
+}
+
+bool pipeline_is_holding(const struct pipeline *pipeline)
+{
+    return pipeline->held != NULL;
+}
+
+bool pipeline_is_idle(const struct pipeline *pipeline)
+{
+    return pipeline->open_batch_count == 0;
+}
+
+void pipeline_done(struct exporter *exporter, struct batch *batch, enum delivery delivery)
+{
+    (void)delivery; /* tickets of waiting requests will ask for it */
+    struct pipeline *pipeline = batch->pipeline;
+    uint32_t bit = 0;
+    for (uint32_t i = 0; i < pipeline->route_count; i++) {
+        if (pipeline->routes[i] == exporter) {
+            bit = UINT32_C(1) << i;
+        }
+    }
+    ASSERT((batch->routes_open & bit) != 0);
+    batch->routes_open &= ~bit;
+    release_if_settled(pipeline, batch);
+}
