@@ -23,6 +23,40 @@
 #define LOOP_STALL_MS 100
 /* Buffers quiet for this long go back to the kernel. */
 #define LOOP_TRIM_AFTER_MS 10000
+/* Sources of one loop: 64 Ki × 208 bytes of slots = 13 MiB when all are taken. */
+#define LOOP_SOURCES_MAX 65536
+/* Completions gathered before the first is dispatched; 512 × 16 bytes on the loop. */
+#define LOOP_GATHER_MAX 512
+/* After a busy turn datagrams are left to gather this long, so that unbatched senders are batched. */
+#define LOOP_LINGER_US 200
+/* A shorter sleep costs more than it gathers: the kernel's default timer slack alone is 50 µs. */
+#define LOOP_LINGER_MIN_US 50
+/* Receives and bytes a linger aims for at most; far below the default socket buffer of 208 KiB. */
+#define LOOP_LINGER_RECEIVES 32
+#define LOOP_LINGER_BYTES 32768
+/* io_uring may end a linger early, at this many completions. */
+#define LOOP_LINGER_COMPLETIONS 8
+
+/* --- sockets --------------------------------------------------------------------------------- */
+
+/* sun_path holds 108 bytes with its terminator. */
+#define SOCKET_PATH_MAX_BYTES 107
+#define SOCKET_HOST_MAX_BYTES 255
+#define SOCKET_LISTEN_BACKLOG 1024
+/* Datagrams counted at the final close of a socket before counting gives up. */
+#define DGRAM_UNREAD_MAX 65536
+/* A leaving socket that never runs dry (a sole member under load) is closed after this. */
+#define DGRAM_DRAIN_MS 1000
+/* How often the kernel's drop counter is read. */
+#define DGRAM_DROPS_EVERY_MS 1000
+
+/* --- streams --------------------------------------------------------------------------------- */
+
+#define STREAM_CONNECTIONS_MAX 10000
+/* Ages and silences of connections are looked at this often. */
+#define STREAM_SWEEP_MS 1000
+/* Age jitter, per cent each way, so that connections made together do not leave together. */
+#define STREAM_AGE_JITTER_PERCENT 10
 
 /* --- StatsD ---------------------------------------------------------------------------------- */
 
@@ -33,6 +67,10 @@
 #define STATSD_TAGS_MAX_BYTES 8192
 #define STATSD_MEMBER_MAX_BYTES 4096
 #define STATSD_TAGS_MAX_COUNT 128
+/* A container id is 64 hexadecimal digits; the inode form may stand beside it. */
+#define STATSD_ORIGIN_MAX_BYTES 256
+/* Lines tokenised before they are decoded. 64 × 24 bytes = 1.5 KiB of stack. */
+#define STATSD_SPAN_BURST_MAX 64
 /* 1/rate is capped here, so that one line cannot claim more than a million events. */
 #define STATSD_WEIGHT_MAX 1000000
 

@@ -45,7 +45,10 @@ void *mem_alloc(size_t bytes)
 void *mem_alloc_array(size_t count, size_t element_bytes)
 {
     ASSERT(element_bytes > 0);
-    return admit() ? calloc(count > 0 ? count : 1, element_bytes) : NULL;
+    if (!admit() || count > SIZE_MAX / element_bytes) {
+        return NULL;
+    }
+    return calloc(count > 0 ? count : 1, element_bytes);
 }
 
 void *mem_alloc_aligned(size_t alignment, size_t bytes)

@@ -7,8 +7,8 @@
  */
 #pragma once
 
-#include <stddef.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/base/defs.h"
@@ -23,8 +23,8 @@ WEIR_MUST_USE void *mem_alloc_array(size_t count, size_t element_bytes);
 WEIR_MUST_USE void *mem_alloc_aligned(size_t alignment, size_t bytes);
 
 /*
- * Moves `ptr` (may be NULL) into a block of `bytes` (> 0) and returns it; NULL when refused, and then
- * `ptr` is untouched and still the caller's. New bytes beyond the old size are not zeroed.
+ * Moves `ptr` (may be NULL) into a block of `bytes` (> 0) and returns it; NULL when refused, and
+ * then `ptr` is untouched and still the caller's. New bytes beyond the old size are not zeroed.
  */
 WEIR_MUST_USE void *mem_resize(void *ptr, size_t bytes);
 
@@ -35,8 +35,9 @@ WEIR_MUST_USE char *mem_copy_text(const void *ptr, size_t len);
 void mem_free(void *ptr);
 
 /*
- * mem_reserve — address space for `bytes`, readable and writable, backed by pages only once touched,
- * zeroed. Rounded up to pages. NULL when refused. Given back with mem_unreserve, same size.
+ * mem_reserve — address space for `bytes`, readable and writable, backed by pages only once
+ * touched, zeroed. Rounded up to pages. NULL when refused. Given back with mem_unreserve, same
+ * size.
  */
 WEIR_MUST_USE void *mem_reserve(size_t bytes);
 void mem_unreserve(void *ptr, size_t bytes);
@@ -61,5 +62,6 @@ uint64_t mem_guard_breach_count(void);
  */
 void mem_fail_nth(uint64_t nth);
 
-/* Gives the allocator's unused pages back to the kernel; a few milliseconds, so never on a shard. */
+/* Gives the allocator's unused pages back to the kernel; a few milliseconds, so never on a shard.
+ */
 void mem_trim(void);

@@ -45,7 +45,8 @@ static inline bool slice_is_text(struct slice a, const char *text)
 static inline struct slice slice_from(struct slice s, size_t offset)
 {
     ASSERT(offset <= s.len);
-    return slice_of(s.ptr + offset, s.len - offset);
+    /* NULL + 0 is undefined, and the empty slice may have no bytes. */
+    return offset == 0 ? s : slice_of(s.ptr + offset, s.len - offset);
 }
 
 /* The first `len` bytes. */

@@ -2,8 +2,8 @@
 /*
  * timer — a binary min-heap of borrowed timers, ordered by deadline.
  *
- * A heap and not a wheel: a thread has tens of timers (windows, retries, connection ages swept by one
- * timer per listener), so the heap fits two cache lines and its next deadline is one load.
+ * A heap and not a wheel: a thread has tens of timers (windows, retries, connection ages swept by
+ * one timer per listener), so the heap fits two cache lines and its next deadline is one load.
  */
 #include "core/base/timer.h"
 

@@ -54,8 +54,9 @@ bool timer_is_armed(const struct timer *timer);
 uint64_t timer_next_mono_ns(const struct timer_heap *heap);
 
 /*
- * Fires what is due at `now_mono_ns`, at most `budget_count` timers, earliest first; returns how many.
- * A timer armed from inside a callback for a time already past fires in the next call, not this one.
+ * Fires what is due at `now_mono_ns`, at most `budget_count` timers, earliest first; returns how
+ * many. A timer armed from inside a callback for a time already past fires in the next call, not
+ * this one.
  */
 uint32_t timer_run(struct timer_heap *heap, uint64_t now_mono_ns, uint32_t budget_count);
 

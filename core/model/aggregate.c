@@ -2,8 +2,8 @@
 /*
  * aggregate — one add and one give per aggregate, in a table indexed by it.
  *
- * Counters are scaled by their weight as a fraction; what counts whole observations (histograms) takes
- * the truncated weight, as the Collector's receiver does; the summary keeps the fraction.
+ * Counters are scaled by their weight as a fraction; what counts whole observations (histograms)
+ * takes the truncated weight, as the Collector's receiver does; the summary keeps the fraction.
  */
 #include "core/model/aggregate.h"
 
@@ -106,10 +106,8 @@ static int add_histogram(union aggregate_value *value, const struct add *add)
 {
     if (value->histogram == NULL) {
         ASSERT(add->bounds_index > 0);
-        const struct aggregate_bounds *entry =
-            &add->context->config->bounds[add->bounds_index - 1];
-        value->histogram =
-            histogram_new(add->context->pool, entry->bounds, entry->bounds_count);
+        const struct aggregate_bounds *entry = &add->context->config->bounds[add->bounds_index - 1];
+        value->histogram = histogram_new(add->context->pool, entry->bounds, entry->bounds_count);
     }
     if (value->histogram == NULL) {
         return -ENOMEM;
@@ -145,15 +143,17 @@ static int add_samples(union aggregate_value *value, const struct add *add)
 }
 
 static aggregate_add_fn *const add_of[] = {
-    [AGGREGATE_SUM] = add_sum,         [AGGREGATE_GAUGE] = add_gauge,
-    [AGGREGATE_SET] = add_set,         [AGGREGATE_EXPHIST] = add_exphist,
-    [AGGREGATE_HISTOGRAM] = add_histogram, [AGGREGATE_SUMMARY] = add_summary,
+    [AGGREGATE_SUM] = add_sum,
+    [AGGREGATE_GAUGE] = add_gauge,
+    [AGGREGATE_SET] = add_set,
+    [AGGREGATE_EXPHIST] = add_exphist,
+    [AGGREGATE_HISTOGRAM] = add_histogram,
+    [AGGREGATE_SUMMARY] = add_summary,
     [AGGREGATE_SAMPLES] = add_samples,
 };
 
-int aggregate_add(enum aggregate aggregate, union aggregate_value *value,
-                  const struct point *point, uint32_t bounds_index,
-                  const struct aggregate_context *context)
+int aggregate_add(enum aggregate aggregate, union aggregate_value *value, const struct point *point,
+                  uint32_t bounds_index, const struct aggregate_context *context)
 {
     ASSERT(aggregate > AGGREGATE_NONE && aggregate < COUNT_OF(add_of));
     struct add add = {.point = point, .context = context, .bounds_index = bounds_index};

@@ -2,8 +2,8 @@
 /*
  * key_pool — size-class chunks over reserved address space, with empty chunks given back.
  *
- * Free cells of a chunk are chained through their own first two bytes; cells never used yet are handed
- * out in order, so that a fresh chunk is touched page by page.
+ * Free cells of a chunk are chained through their own first two bytes; cells never used yet are
+ * handed out in order, so that a fresh chunk is touched page by page.
  */
 #include "core/model/key_pool.h"
 
@@ -13,13 +13,13 @@
 #include "core/base/mem.h"
 
 struct key_chunk {
-    uint32_t next;        /* 1 + next chunk of the list it is on, 0 at the end */
-    uint32_t prev;        /* 1 + previous, 0 at the head */
+    uint32_t next; /* 1 + next chunk of the list it is on, 0 at the end */
+    uint32_t prev; /* 1 + previous, 0 at the head */
     uint16_t live_count;
     uint16_t fresh_index; /* first cell never handed out */
     uint16_t free_cell;   /* 1 + head of the chain of returned cells */
     uint8_t class_index;
-    uint8_t is_open;      /* on its class's list */
+    uint8_t is_open; /* on its class's list */
 };
 
 #define CLASS_STEP_LIMIT 256

@@ -2,8 +2,8 @@
 /*
  * point — one observation on its way from a line to a series.
  *
- * Lives on the caller's stack; its slices borrow from the datagram until shard_ingest returns. A line
- * with packed values becomes several points that share name, tags and ratio.
+ * Lives on the caller's stack; its slices borrow from the datagram until shard_ingest returns. A
+ * line with packed values becomes several points that share name, tags and ratio.
  */
 #pragma once
 

@@ -2,9 +2,10 @@
 /*
  * series — the table a shard folds its points into.
  *
- * A burst goes through four loops: hash and prefetch the slot; find the candidate and prefetch its hot
- * record; prefetch its key; compare and apply. Each loop's loads are independent of one another, so at
- * a million series the four cache misses of a point overlap with those of its neighbours.
+ * A burst goes through four loops: hash and prefetch the slot; find the candidate and prefetch its
+ * hot record; prefetch its key; compare and apply. Each loop's loads are independent of one
+ * another, so at a million series the four cache misses of a point overlap with those of its
+ * neighbours.
  *
  * Births, the only place where something may be refused, are in series_birth.c.
  */
@@ -242,7 +243,8 @@ void series_ingest(struct series_table *table, const struct point *points, size_
     }
     for (size_t i = 0; i < count; i++) {
         struct series_parts parts = series_parts_of(&points[i]);
-        if (WEIR_LIKELY(found[i] != 0 && series_key_is(series_key_at(table, found[i] - 1), &parts))) {
+        if (WEIR_LIKELY(found[i] != 0 &&
+                        series_key_is(series_key_at(table, found[i] - 1), &parts))) {
             apply(table, found[i] - 1, &points[i], &context, report);
             continue;
         }

@@ -116,8 +116,8 @@ WEIR_MUST_USE int series_prepare(struct series_table *table);
  *
  *   points   at most POINT_BURST_MAX; borrowed until return
  *
- * After series_prepare. Never allocates: births take from reserved memory. A point whose series cannot be born (quota,
- * memory) goes to the overflow series of its name. Adds to `report`.
+ * After series_prepare. Never allocates: births take from reserved memory. A point whose series
+ * cannot be born (quota, memory) goes to the overflow series of its name. Adds to `report`.
  */
 void series_ingest(struct series_table *table, const struct point *points, size_t count,
                    uint64_t now_unix_ns, struct series_report *report);

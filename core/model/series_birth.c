@@ -3,8 +3,8 @@
  * series_birth — how records come and go.
  *
  * A birth takes a record (lowest free one, so that the table stays dense), stores the key once and
- * enters the index; beyond the quota it becomes the overflow series of its name. Going is two steps,
- * because the merge's thread reads keys: retire leaves the index, release frees the memory.
+ * enters the index; beyond the quota it becomes the overflow series of its name. Going is two
+ * steps, because the merge's thread reads keys: retire leaves the index, release frees the memory.
  */
 #include <string.h>
 
@@ -189,8 +189,8 @@ static uint32_t find_overflow(struct series_table *table, const struct series_pa
 uint32_t series_bear(struct series_table *table, const struct series_parts *parts, uint64_t hash,
                      struct series_report *report)
 {
-    enum tag_style style = (parts->flags & SERIES_KEY_TAGS_EQUALS) != 0 ? TAG_STYLE_EQUALS
-                                                                       : TAG_STYLE_DOGSTATSD;
+    enum tag_style style =
+        (parts->flags & SERIES_KEY_TAGS_EQUALS) != 0 ? TAG_STYLE_EQUALS : TAG_STYLE_DOGSTATSD;
     if (parts->tags.len > 0 && table->tags_are_valid != NULL &&
         !table->tags_are_valid(parts->tags, style)) {
         report->bad_tags_count++;

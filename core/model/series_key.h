@@ -3,8 +3,9 @@
  * series_key — the name of a series: kind, metric name, tags, origin, and for points with a time of
  * their own that time.
  *
- * A key is immutable from birth on, so that the merge's thread may read it until it has acknowledged
- * the end of the series. Behind the header stand: time (8 bytes, optional), name, tags, origin.
+ * A key is immutable from birth on, so that the merge's thread may read it until it has
+ * acknowledged the end of the series. Behind the header stand: time (8 bytes, optional), name,
+ * tags, origin.
  */
 #pragma once
 

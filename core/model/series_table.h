@@ -20,8 +20,8 @@ uint32_t series_find(const struct series_table *table, const struct series_parts
                      uint64_t hash);
 
 /*
- * 1 + index of a new record for these parts, or of the overflow series that stands in for it; 0 where
- * the tags are refused or nothing is left, counted in `report`.
+ * 1 + index of a new record for these parts, or of the overflow series that stands in for it; 0
+ * where the tags are refused or nothing is left, counted in `report`.
  */
 uint32_t series_bear(struct series_table *table, const struct series_parts *parts, uint64_t hash,
                      struct series_report *report);
