@@ -139,6 +139,18 @@ void mem_guard_disarm(void)
     thread_is_guarded = false;
 }
 
+bool mem_guard_lift(void)
+{
+    bool was_armed = thread_is_guarded;
+    thread_is_guarded = false;
+    return was_armed;
+}
+
+void mem_guard_restore(bool was_armed)
+{
+    thread_is_guarded = was_armed;
+}
+
 uint64_t mem_guard_breach_count(void)
 {
     return atomic_load_explicit(&guard_breach_count, memory_order_relaxed);

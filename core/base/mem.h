@@ -57,6 +57,13 @@ void mem_guard_disarm(void);
 uint64_t mem_guard_breach_count(void);
 
 /*
+ * For the rare step on the guarded route that may allocate (the birth of a series): lifts the guard
+ * and returns whether it was armed, for mem_guard_restore.
+ */
+bool mem_guard_lift(void);
+void mem_guard_restore(bool was_armed);
+
+/*
  * For tests: the `nth` allocation of the calling thread from now on returns NULL, once (1 is the
  * next one; 0 turns it off).
  */

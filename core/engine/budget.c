@@ -29,8 +29,7 @@ uint64_t budget_lease(struct budget *budget, uint64_t wanted)
 
 void budget_return(struct budget *budget, uint64_t amount)
 {
-    uint64_t before =
-        atomic_fetch_add_explicit(&budget->available, amount, memory_order_relaxed);
+    uint64_t before = atomic_fetch_add_explicit(&budget->available, amount, memory_order_relaxed);
     ASSERT(amount <= budget->max - before);
 }
 

@@ -3,8 +3,8 @@
  * component — what an exporter is to a pipeline.
  *
  * An exporter lives on one egress thread, which makes every call here. It is a struct that embeds
- * `struct exporter`; CONTAINER_OF inside its module is the only way down. Registered by a row in the
- * table of tools/weir/graph.c.
+ * `struct exporter`; CONTAINER_OF inside its module is the only way down. Registered by a row in
+ * the table of tools/weir/graph.c.
  */
 #pragma once
 
@@ -50,8 +50,8 @@ struct exporter_ops {
 /* Embedded first in every exporter. */
 struct exporter {
     const struct exporter_ops *ops;
-    const char *id;         /* as in the configuration: "otlphttp/gw"; owned by the graph */
-    struct loop *loop;      /* borrowed from open on */
+    const char *id;          /* as in the configuration: "otlphttp/gw"; owned by the graph */
+    struct loop *loop;       /* borrowed from open on */
     bool blocks_on_overflow; /* a refusal holds the pipeline instead of losing its share */
     struct exporter_stats stats;
 };

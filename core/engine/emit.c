@@ -138,7 +138,8 @@ bool emit_turn(struct emit *emit, uint64_t now_mono_ns)
         return merge_is_reading(emit->merge);
     }
     struct part part;
-    if (part_copy(&part, bytes, SIGNAL_METRICS, point_count) != 0 || batch_push(batch, &part) != 0) {
+    if (part_copy(&part, bytes, SIGNAL_METRICS, point_count) != 0 ||
+        batch_push(batch, &part) != 0) {
         part_fini(&part);
         batch_free(batch);
         counter_add(&emit->stats->merge_lost, point_count);

@@ -25,8 +25,8 @@ enum counter_type {
 
 /* Frozen after start. Texts are borrowed. */
 struct emit_options {
-    bool adds_metric_type;    /* attribute metric_type = counter, gauge, timing … */
-    bool is_monotonic;        /* counters, while their value is not negative */
+    bool adds_metric_type; /* attribute metric_type = counter, gauge, timing … */
+    bool is_monotonic;     /* counters, while their value is not negative */
     enum counter_type counter_type;
     double percentiles[KIND_LIMIT][EMIT_PERCENTILES_MAX]; /* 0 … 100, by kind */
     uint32_t percentile_count[KIND_LIMIT];
@@ -41,11 +41,11 @@ struct emit {
     struct merge *merge;                /* borrowed */
     struct pipeline *const *pipelines;  /* borrowed; every one gets a copy of each part */
     uint32_t pipeline_count;
-    uint32_t pending_index; /* first pipeline that has yet to get the pending part */
-    struct receiver_stats *stats;       /* borrowed */
-    uint8_t *buffer;        /* owned; reserved, EMIT_PART_MAX_BYTES */
-    uint64_t *bucket_counts; /* owned; reserved */
-    struct batch *pending;  /* owned; a part that a pipeline had no room for */
+    uint32_t pending_index;       /* first pipeline that has yet to get the pending part */
+    struct receiver_stats *stats; /* borrowed */
+    uint8_t *buffer;              /* owned; reserved, EMIT_PART_MAX_BYTES */
+    uint64_t *bucket_counts;      /* owned; reserved */
+    struct batch *pending;        /* owned; a part that a pipeline had no room for */
 };
 
 /* 0 or -ENOMEM. */
@@ -57,8 +57,8 @@ void emit_fini(struct emit *emit);
 void emit_connect(struct emit *emit, struct pipeline *const *pipelines, uint32_t pipeline_count);
 
 /*
- * Writes at most one part of the round that is being read and submits it. Returns true while there is
- * more to do at once, false when the round is over or a pipeline holds.
+ * Writes at most one part of the round that is being read and submits it. Returns true while there
+ * is more to do at once, false when the round is over or a pipeline holds.
  */
 bool emit_turn(struct emit *emit, uint64_t now_mono_ns);
 

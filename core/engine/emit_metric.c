@@ -2,10 +2,10 @@
 /*
  * emit_metric — kind by kind, what the Collector's StatsD receiver makes of a series.
  *
- * Counters: delta Sum, start = the window's start. Gauges: Gauge without a start. Timers by observer:
- * delta ExponentialHistogram or Histogram, Summary, or one Gauge point per sample. Sets, which the
- * Collector does not know: a Gauge with the number of distinct members. Unit and description are
- * empty, as there.
+ * Counters: delta Sum, start = the window's start. Gauges: Gauge without a start. Timers by
+ * observer: delta ExponentialHistogram or Histogram, Summary, or one Gauge point per sample. Sets,
+ * which the Collector does not know: a Gauge with the number of distinct members. Unit and
+ * description are empty, as there.
  */
 #include "core/engine/emit_metric.h"
 
@@ -105,8 +105,7 @@ static struct otlp_buckets fill_buckets(const struct exphist *hist, enum exphist
     for (uint32_t i = 0; i < view.slot_count; i++) {
         counts[i] = exphist_view_count(view, i);
     }
-    return (struct otlp_buckets){
-        .offset = view.offset, .count = view.slot_count, .counts = counts};
+    return (struct otlp_buckets){.offset = view.offset, .count = view.slot_count, .counts = counts};
 }
 
 static void write_exphist(struct emit *emit, struct otlp_build *build,
@@ -154,8 +153,8 @@ static void write_summary(const struct emit_options *options, struct otlp_build 
     summary_sort(point->summary);
     for (uint32_t i = 0; i < count; i++) {
         double quantile = options->percentiles[kind][i] / 100;
-        quantiles[i] = (struct otlp_quantile){
-            .quantile = quantile, .value = summary_quantile(point->summary, quantile)};
+        quantiles[i] = (struct otlp_quantile){.quantile = quantile,
+                                              .value = summary_quantile(point->summary, quantile)};
     }
     const struct otlp_summary out = {
         .count = (uint64_t)summary_count(point->summary),
@@ -184,9 +183,9 @@ static uint32_t write_points(struct emit *emit, struct otlp_build *build, struct
         otlp_build_number(build, &instant, (struct otlp_number){.f64 = point->number});
         return 1;
     case AGGREGATE_SET:
-        otlp_build_number(build, &instant,
-                          (struct otlp_number){.i64 = (int64_t)set_estimate(point->set),
-                                               .is_integer = true});
+        otlp_build_number(
+            build, &instant,
+            (struct otlp_number){.i64 = (int64_t)set_estimate(point->set), .is_integer = true});
         return 1;
     case AGGREGATE_EXPHIST:
         metric->data = OTLP_DATA_EXPHIST;

@@ -10,7 +10,7 @@
 #define EMIT_BUCKETS_BYTES (2 * EXPHIST_BUCKETS_MAX_COUNT * sizeof(uint64_t))
 
 /*
- * Writes the series into the open envelope; build->err says whether it fitted. Returns how many data
- * points it has.
+ * Writes the series into the open envelope; build->err says whether it fitted. Returns how many
+ * data points it has.
  */
 uint32_t emit_metric(struct emit *emit, struct otlp_build *build, const struct merge_point *point);

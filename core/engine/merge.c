@@ -3,7 +3,8 @@
  * merge — rounds over the shards' slices, and the table of merged series.
  *
  * The table is found by canonical key at announcements only; everything else goes through the
- * sources' maps. A merged series ends when no shard refers to it any more and nothing is left to say.
+ * sources' maps. A merged series ends when no shard refers to it any more and nothing is left to
+ * say.
  */
 #include "core/engine/merge.h"
 
@@ -207,8 +208,7 @@ static void record_end(struct merge *merge, struct merged *record)
     index_remove(merge, record->key);
     merged_drop(merge, record);
     if ((record->flags & MERGED_OWNS_KEY) != 0) {
-        uint32_t offset =
-            (uint32_t)((size_t)((const uint8_t *)record->key - merge->keys.base) / 8);
+        uint32_t offset = (uint32_t)((size_t)((const uint8_t *)record->key - merge->keys.base) / 8);
         key_pool_give(&merge->keys, offset, series_key_bytes(record->key));
     }
     uint32_t index = (uint32_t)(record - merge->records);
@@ -323,8 +323,8 @@ static void fold_slice(struct merge *merge, struct merge_source *source,
         }
         struct merged *record = NULL;
         if ((entry & SEAL_ENTRY_BORN) != 0) {
-            record = announce(merge, source, slot, slice->keys[key_index],
-                              slice->aggregates[key_index]);
+            record =
+                announce(merge, source, slot, slice->keys[key_index], slice->aggregates[key_index]);
             key_index++;
         } else if (source->merged_of[slot] != 0) {
             record = &merge->records[source->merged_of[slot] - 1];

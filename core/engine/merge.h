@@ -3,12 +3,12 @@
  * merge — one receiver's series of all shards, made one again at egress.
  *
  * A source is a shard's seal table. Egress learns each slot's series from one announcement, so that
- * merging is an indexed add. A round takes every source's sealed window; when all have closed it, the
- * merged series are read out (merge_next) and only then is the next round's first slice taken: a
- * pipeline that holds slows the merge, the merge slows the seals, the seals lengthen the windows.
+ * merging is an indexed add. A round takes every source's sealed window; when all have closed it,
+ * the merged series are read out (merge_next) and only then is the next round's first slice taken:
+ * a pipeline that holds slows the merge, the merge slows the seals, the seals lengthen the windows.
  *
- * Gauge bases and the last values that are repeated live here. Home: one egress thread. It reads keys
- * that belong to a shard until it has sent home the slice that announced their end.
+ * Gauge bases and the last values that are repeated live here. Home: one egress thread. It reads
+ * keys that belong to a shard until it has sent home the slice that announced their end.
  */
 #pragma once
 
@@ -29,7 +29,8 @@ enum gauge_base {
     GAUGE_BASE_PREVIOUS, /* etsy: the value goes on */
 };
 
-/* Tells a source's thread that a slice came home; `context` is the options' and `source` its index. */
+/* Tells a source's thread that a slice came home; `context` is the options' and `source` its index.
+ */
 typedef void(merge_wake_fn)(void *context, uint32_t source);
 
 struct merge_options {
@@ -71,8 +72,8 @@ struct merge {
     struct merged *records; /* owned; reserved, record_max */
     uint32_t record_max;
     uint32_t record_limit;
-    uint32_t free_head;   /* 1 + first free record */
-    uint32_t *index;      /* owned; open addressing, 1 + record, by canonical key */
+    uint32_t free_head; /* 1 + first free record */
+    uint32_t *index;    /* owned; open addressing, 1 + record, by canonical key */
     uint64_t index_mask;
     struct key_pool keys; /* copies of keys whose shard let them go first */
     struct sketch_pool pool;
@@ -113,8 +114,8 @@ WEIR_MUST_USE int merge_init(struct merge *merge, const struct merge_options *op
 void merge_fini(struct merge *merge);
 
 /*
- * Takes what the sources have sent, unless a round is being read out. `budget_count` bounds the slices
- * of one call. Returns true while there may be more to take at once.
+ * Takes what the sources have sent, unless a round is being read out. `budget_count` bounds the
+ * slices of one call. Returns true while there may be more to take at once.
  */
 bool merge_turn(struct merge *merge, uint32_t budget_count);
 
@@ -122,8 +123,8 @@ bool merge_turn(struct merge *merge, uint32_t budget_count);
 bool merge_is_reading(const struct merge *merge);
 
 /*
- * The next series of the round that has something to say; false at the end of the round, which then is
- * over. The same series is shown again until merge_consume.
+ * The next series of the round that has something to say; false at the end of the round, which then
+ * is over. The same series is shown again until merge_consume.
  */
 WEIR_MUST_USE bool merge_next(struct merge *merge, struct merge_point *out);
 

@@ -2,8 +2,8 @@
 /*
  * merge_record — folding by aggregate: sums add, sketches merge, gauges find their latest word.
  *
- * A gauge over several shards: the latest absolute value wins; the deltas of a shard count if its last
- * one is not older than that. Until all shards have spoken the deltas are kept one by one.
+ * A gauge over several shards: the latest absolute value wins; the deltas of a shard count if its
+ * last one is not older than that. Until all shards have spoken the deltas are kept one by one.
  */
 #include "core/engine/merge_record.h"
 
@@ -57,8 +57,7 @@ static int fold_histogram(struct merge *merge, struct merged *record,
                           const struct histogram *source)
 {
     if (record->value.histogram == NULL) {
-        record->value.histogram =
-            histogram_new(&merge->pool, source->bounds, source->bound_count);
+        record->value.histogram = histogram_new(&merge->pool, source->bounds, source->bound_count);
     }
     if (record->value.histogram == NULL) {
         return -ENOMEM;
@@ -71,8 +70,7 @@ static int fold_set(struct merge *merge, struct merged *record, const struct set
     if (record->value.set == NULL) {
         record->value.set = set_new(&merge->pool);
     }
-    return record->value.set == NULL ? -ENOMEM
-                                     : set_merge(record->value.set, &merge->pool, source);
+    return record->value.set == NULL ? -ENOMEM : set_merge(record->value.set, &merge->pool, source);
 }
 
 static int fold_summary(struct merge *merge, struct merged *record, const struct summary *source)

@@ -17,8 +17,7 @@ void pipeline_init(struct pipeline *pipeline, const char *id, enum signal signal
 }
 
 /* One offered item more, and the same one lost. */
-static void lose_share(struct exporter *exporter, const struct batch *batch,
-                       struct counter *reason)
+static void lose_share(struct exporter *exporter, const struct batch *batch, struct counter *reason)
 {
     counter_add(&exporter->stats.items_offered, batch->item_count);
     counter_add(reason, batch->item_count);

@@ -3,8 +3,9 @@
  * pipeline — from a source of batches to its exporters, with backpressure.
  *
  * Routes that take a batch share it. A route that refuses loses its share (counted queue_full) if
- * another one took it; if none did, or it blocks by configuration, the pipeline holds the batch: its
- * source sees -EAGAIN and tries again later. An accepted route is never asked twice. Egress-local.
+ * another one took it; if none did, or it blocks by configuration, the pipeline holds the batch:
+ * its source sees -EAGAIN and tries again later. An accepted route is never asked twice.
+ * Egress-local.
  */
 #pragma once
 
@@ -19,7 +20,7 @@ struct pipeline {
     enum signal signal;
     struct exporter *routes[BATCH_ROUTES_MAX]; /* borrowed */
     uint32_t route_count;
-    struct batch *held; /* owned; offered again by pipeline_retry */
+    struct batch *held;        /* owned; offered again by pipeline_retry */
     uint64_t open_batch_count; /* shared with exporters, not yet answered by all */
 };
 
@@ -31,8 +32,8 @@ void pipeline_init(struct pipeline *pipeline, const char *id, enum signal signal
 void pipeline_fini(struct pipeline *pipeline);
 
 /*
- * Moves *batch in and sets it to NULL. -EAGAIN while the pipeline holds an earlier one; then nothing
- * moved. After 0 the pipeline may be holding it (pipeline_is_holding).
+ * Moves *batch in and sets it to NULL. -EAGAIN while the pipeline holds an earlier one; then
+ * nothing moved. After 0 the pipeline may be holding it (pipeline_is_holding).
  */
 WEIR_MUST_USE int pipeline_submit(struct pipeline *pipeline, struct batch **batch);
 
@@ -45,7 +46,7 @@ bool pipeline_is_holding(const struct pipeline *pipeline);
 bool pipeline_is_idle(const struct pipeline *pipeline);
 
 /*
- * The answer of `exporter` for a batch it took: exactly once per accepted submit. The batch must not
- * be touched afterwards. Counting items is the exporter's business.
+ * The answer of `exporter` for a batch it took: exactly once per accepted submit. The batch must
+ * not be touched afterwards. Counting items is the exporter's business.
  */
 void pipeline_done(struct exporter *exporter, struct batch *batch, enum delivery delivery);

@@ -3,8 +3,8 @@
  * seal — flips a table's banks at the end of a window and carries the sealed one over in slices.
  *
  * The scan walks all records in order: a dirty one becomes an entry, one that was idle for too long
- * ends. What a slice carried is given back when the slice comes home, which is also the merge's word
- * that it no longer reads the keys that ended.
+ * ends. What a slice carried is given back when the slice comes home, which is also the merge's
+ * word that it no longer reads the keys that ended.
  */
 #include "core/engine/seal.h"
 
@@ -15,27 +15,37 @@
 
 /* Records looked at in one turn, dirty or not: 64 Ki × 24 bytes, about 0.2 ms. */
 #define SCAN_RECORDS_PER_TURN 65536
-/* Quota moves in blocks of this many series. */
-#define LEASE_BLOCK_COUNT 1024
-_Static_assert(LEASE_BLOCK_COUNT >= POINT_BURST_MAX, "one block covers the births of a burst");
 
 static uint64_t window_end_unix_ns(const struct seal_table *seal)
 {
     return clock_align_up(seal->window_start_unix_ns + 1, seal->interval_ns);
 }
 
+/* The table's word that its quota is used up. */
+static uint32_t lease_quota(struct series_table *table)
+{
+    struct seal_table *seal = CONTAINER_OF(table, struct seal_table, table);
+    uint64_t amount = budget_lease(seal->series_budget, seal->lease_block_count);
+    seal->leased_count += amount;
+    return (uint32_t)amount;
+}
+
 int seal_table_init(struct seal_table *seal, const struct seal_options *options,
                     uint64_t now_unix_ns, uint64_t now_mono_ns)
 {
     ASSERT(options->interval_ns > 0 && options->idle_window_max > 0);
+    ASSERT(options->lease_block_count > 0);
     *seal = (struct seal_table){
         .series_budget = options->series_budget,
+        .lease_block_count = options->lease_block_count,
         .interval_ns = options->interval_ns,
         .idle_window_max = options->idle_window_max,
         .window_start_unix_ns = now_unix_ns,
         .window_start_mono_ns = now_mono_ns,
     };
-    int err = series_table_init(&seal->table, &options->series);
+    struct series_options series = options->series;
+    series.lease_quota = lease_quota;
+    int err = series_table_init(&seal->table, &series);
     if (err != 0) {
         goto fail;
     }
@@ -120,35 +130,30 @@ void seal_table_fini(struct seal_table *seal)
 
 void seal_prepare(struct seal_table *seal)
 {
-    struct series_table *table = &seal->table;
-    if (WEIR_UNLIKELY(table->quota_count < POINT_BURST_MAX)) {
-        uint64_t amount = budget_lease(seal->series_budget, LEASE_BLOCK_COUNT);
-        seal->leased_count += amount;
-        table->quota_count += (uint32_t)amount;
+    int err = series_prepare(&seal->table);
+    if (WEIR_LIKELY(err == 0)) {
+        return;
     }
-    int err = series_prepare(table);
     /* An index that cannot grow takes no births; points go to series that are there. */
-    if (WEIR_UNLIKELY(err != 0)) {
-        budget_return(seal->series_budget, table->quota_count);
-        seal->leased_count -= table->quota_count;
-        table->quota_count = 0;
-    }
+    seal->leased_count -= seal->table.quota_count;
+    budget_return(seal->series_budget, seal->table.quota_count);
+    seal->table.quota_count = 0;
 }
 
 static void return_surplus_quota(struct seal_table *seal)
 {
     struct series_table *table = &seal->table;
-    if (table->quota_count <= 2 * LEASE_BLOCK_COUNT) {
+    if (table->quota_count <= 2 * seal->lease_block_count) {
         return;
     }
-    uint32_t surplus = table->quota_count - LEASE_BLOCK_COUNT;
+    uint32_t surplus = table->quota_count - seal->lease_block_count;
     table->quota_count -= surplus;
     seal->leased_count -= surplus;
     budget_return(seal->series_budget, surplus);
 }
 
-/* The edge of the interval next to `unix_ns` where it is close by (a turn comes a little early or late
- * and still closes the window on its edge), else `unix_ns`. */
+/* The edge of the interval next to `unix_ns` where it is close by (a turn comes a little early or
+ * late and still closes the window on its edge), else `unix_ns`. */
 static uint64_t snap_to_edge(uint64_t unix_ns, uint64_t interval_ns)
 {
     uint64_t tolerance_ns = interval_ns / 16;
@@ -161,8 +166,8 @@ static uint64_t snap_to_edge(uint64_t unix_ns, uint64_t interval_ns)
 }
 
 /*
- * Starts the sealing of the open window. Its end is the wall clock's word where that agrees with the
- * monotonic clock, else the start plus the time that really went by.
+ * Starts the sealing of the open window. Its end is the wall clock's word where that agrees with
+ * the monotonic clock, else the start plus the time that really went by.
  */
 static void flip(struct seal_table *seal, uint64_t now_unix_ns, uint64_t now_mono_ns)
 {
@@ -224,8 +229,7 @@ static void slice_add(struct seal_slice *slice, uint32_t entry, union aggregate_
     slice->entry_count++;
 }
 
-static void slice_add_key(struct seal_slice *slice, const struct series_key *key,
-                          uint8_t aggregate)
+static void slice_add_key(struct seal_slice *slice, const struct series_key *key, uint8_t aggregate)
 {
     slice->keys[slice->key_count] = key;
     slice->aggregates[slice->key_count] = aggregate;

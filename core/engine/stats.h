@@ -2,8 +2,8 @@
 /*
  * stats — counters with one writer each, readable by any thread; declared in stats.def.
  *
- * The writer is the thread that owns the instance (a shard, an egress thread); stores are relaxed, so a
- * counter costs an addition. Totals over instances are made by the reader.
+ * The writer is the thread that owns the instance (a shard, an egress thread); stores are relaxed,
+ * so a counter costs an addition. Totals over instances are made by the reader.
  */
 #pragma once
 
@@ -80,7 +80,7 @@ enum stats_kind {
 struct stats_row {
     enum stats_scope scope;
     enum stats_kind kind;
-    size_t offset;      /* of the counter in its struct */
+    size_t offset; /* of the counter in its struct */
     const char *field;
     const char *metric;
     const char *labels; /* constant labels in Prometheus syntax, may be empty */

@@ -49,6 +49,7 @@ int series_table_init(struct series_table *table, const struct series_options *o
         .config = options->config,
         .pool = options->pool,
         .tags_are_valid = options->tags_are_valid,
+        .lease_quota = options->lease_quota,
     };
     int err = key_pool_init(&table->keys, options->key_max_bytes);
     table->slots = mem_reserve(slots_bytes(SLOT_COUNT_MIN));

@@ -40,6 +40,8 @@ struct series_hot { /* shard-local; one per live series */
 };
 _Static_assert(sizeof(struct series_hot) == 24, "a hot series outgrew its share of a cache line");
 
+struct series_table;
+
 struct series_options {
     uint32_t series_max;                   /* hard cap of records, aliases included */
     size_t key_max_bytes;                  /* address space for keys */
@@ -51,6 +53,8 @@ struct series_options {
      * of a series that lives are not looked at again.
      */
     bool (*tags_are_valid)(struct slice tags, enum tag_style style);
+    /* Asked when the quota is used up: how many more births are allowed; 0 for none. May be NULL. */
+    uint32_t (*lease_quota)(struct series_table *table);
 };
 
 #define SERIES_OFFENDER_COUNT 32
@@ -82,7 +86,7 @@ struct series_table {
     uint64_t hash_seed;
     uint32_t open_bank;   /* 0 or 1 */
     uint32_t live_count;  /* records in use, in any state */
-    uint32_t quota_count; /* births still allowed; raised by the shard from its lease */
+    uint32_t quota_count; /* births still allowed */
     uint32_t slot_used_count;
     /* read at births and seals */
     uint64_t *occupied;    /* owned; one bit per record */
@@ -94,6 +98,7 @@ struct series_table {
     const struct aggregate_config *config; /* borrowed */
     struct sketch_pool *pool;              /* borrowed */
     bool (*tags_are_valid)(struct slice tags, enum tag_style style);
+    uint32_t (*lease_quota)(struct series_table *table);
     struct series_offender offenders[SERIES_OFFENDER_COUNT];
     uint16_t *block_live; /* owned; records in use per block, for giving pages back */
 };

@@ -120,7 +120,10 @@ static uint32_t bear(struct series_table *table, const struct series_parts *part
         key_pool_give(&table->keys, offset, series_parts_bytes(parts));
         return 0;
     }
+    /* Matching a pattern needs working memory; a series is born once. */
+    bool was_armed = mem_guard_lift();
     uint32_t bounds_index = aggregate_find_bounds(table->config, parts->kind, parts->name);
+    mem_guard_restore(was_armed);
     series_key_write(key_pool_at(&table->keys, offset), parts, bounds_index);
     table->hot[index] = (struct series_hot){
         .key_offset = offset,
@@ -198,6 +201,9 @@ uint32_t series_bear(struct series_table *table, const struct series_parts *part
     }
     note_offender(table, parts->name,
                   series_parts_hash(&(struct series_parts){.name = parts->name}, table->hash_seed));
+    if (table->quota_count == 0 && table->lease_quota != NULL) {
+        table->quota_count += table->lease_quota(table);
+    }
     uint32_t born = 0;
     if (table->quota_count > 0) {
         born = bear(table, parts, hash);

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * worker — the thread function, its hooks, and calls from the main thread.
+ */
+#include "io/worker.h"
+
+#include <errno.h>
+#include <sched.h>
+
+#include "core/base/mem.h"
+
+#define CALLS_MAX 16
+
+/* Lives on the caller's stack until `done` is posted. */
+struct call {
+    worker_call_fn *fn;
+    void *argument;
+    sem_t done;
+};
+
+static void sem_wait_fully(sem_t *sem)
+{
+    while (sem_wait(sem) != 0) {
+        ASSERT(errno == EINTR);
+    }
+}
+
+static void run_calls(struct worker *worker)
+{
+    struct call *call = mailbox_take(&worker->calls);
+    while (call != NULL) {
+        call->fn(worker, call->argument);
+        (void)sem_post(&call->done); /* cannot overflow: posted once */
+        call = mailbox_take(&worker->calls);
+    }
+}
+
+static bool run_hooks(struct worker *worker)
+{
+    bool has_more = false;
+    for (uint32_t i = 0; i < worker->hook_count; i++) {
+        has_more = worker->hooks[i]->on_turn(worker->hooks[i], worker) || has_more;
+    }
+    return has_more;
+}
+
+static void pin(const struct worker *worker)
+{
+    if (worker->cpu < 0) {
+        return;
+    }
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)worker->cpu, &set);
+    /* A thread that cannot be pinned works as well, only less evenly. */
+    (void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+}
+
+static void publish(struct worker *worker)
+{
+    struct loop_stats stats = loop_stats_read(worker->loop);
+    counter_set(&worker->stats.turns, stats.turn_count);
+    counter_set(&worker->stats.completions, stats.completion_count);
+    counter_set(&worker->stats.stalls, stats.stall_count);
+    counter_set(&worker->stats.route_allocations, mem_guard_breach_count());
+}
+
+static void *worker_main(void *argument)
+{
+    struct worker *worker = argument;
+    pin(worker);
+    worker->open_fault = loop_open(&worker->loop_options, &worker->loop, &worker->backend_text);
+    (void)sem_post(&worker->ready);
+    if (worker->open_fault != 0) {
+        return NULL;
+    }
+    while (!atomic_load_explicit(&worker->is_stopping, memory_order_acquire)) {
+        run_calls(worker);
+        bool has_more = run_hooks(worker);
+        /* A wait that fails is tried again: there is nobody to tell but the next turn. */
+        (void)loop_turn(worker->loop, has_more ? 0 : UINT64_MAX);
+        publish(worker);
+    }
+    run_calls(worker);
+    loop_close(worker->loop);
+    worker->loop = NULL;
+    return NULL;
+}
+
+int worker_start(struct worker *worker, const struct worker_options *options)
+{
+    *worker = (struct worker){
+        .name = options->name,
+        .id = options->id,
+        .cpu = options->cpu,
+        .loop_options = options->loop,
+        .backend_text = "",
+    };
+    int err = mailbox_init(&worker->calls, CALLS_MAX);
+    if (err != 0) {
+        return err;
+    }
+    if (sem_init(&worker->ready, 0, 0) != 0) {
+        err = -errno;
+        mailbox_fini(&worker->calls);
+        return err;
+    }
+    err = -pthread_create(&worker->thread, NULL, worker_main, worker);
+    if (err == 0) {
+        /* The name is for people; a thread without one runs as well. */
+        (void)pthread_setname_np(worker->thread, worker->name);
+        worker->is_started = true;
+        sem_wait_fully(&worker->ready);
+        err = worker->open_fault;
+    }
+    if (err != 0) {
+        worker_stop(worker);
+    }
+    return err;
+}
+
+void worker_stop(struct worker *worker)
+{
+    if (worker->is_started) {
+        atomic_store_explicit(&worker->is_stopping, true, memory_order_release);
+        if (worker->open_fault == 0) {
+            loop_wake(worker->loop);
+        }
+        int err = pthread_join(worker->thread, NULL);
+        ASSERT(err == 0);
+        worker->is_started = false;
+        (void)sem_destroy(&worker->ready);
+    }
+    mailbox_fini(&worker->calls);
+}
+
+void worker_call(struct worker *worker, void *argument, worker_call_fn *fn)
+{
+    struct call call = {.fn = fn, .argument = argument};
+    int err = sem_init(&call.done, 0, 0);
+    ASSERT(err == 0);
+    void *message = &call;
+    bool is_pushed = mailbox_try_push(&worker->calls, &message);
+    /* Each call is waited for, so there is never more than one inside. */
+    ASSERT(is_pushed);
+    loop_wake(worker->loop);
+    sem_wait_fully(&call.done);
+    (void)sem_destroy(&call.done);
+}
+
+void worker_add_hook(struct worker *worker, struct worker_hook *hook)
+{
+    ASSERT(hook->on_turn != NULL && worker->hook_count < WORKER_HOOKS_MAX);
+    worker->hooks[worker->hook_count] = hook;
+    worker->hook_count++;
+}
+
+void worker_remove_hook(struct worker *worker, struct worker_hook *hook)
+{
+    uint32_t kept_count = 0;
+    for (uint32_t i = 0; i < worker->hook_count; i++) {
+        if (worker->hooks[i] != hook) {
+            worker->hooks[kept_count] = worker->hooks[i];
+            kept_count++;
+        }
+    }
+    worker->hook_count = kept_count;
+}
+
+void worker_wake(struct worker *worker)
+{
+    loop_wake(worker->loop);
+}
