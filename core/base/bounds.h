@@ -69,8 +69,8 @@
 #define STATSD_TAGS_MAX_COUNT 128
 /* A container id is 64 hexadecimal digits; the inode form may stand beside it. */
 #define STATSD_ORIGIN_MAX_BYTES 256
-/* Lines tokenised before they are decoded. 64 × 24 bytes = 1.5 KiB of stack. */
-#define STATSD_SPAN_BURST_MAX 64
+/* Lines tokenised before they are decoded. 128 × 28 bytes = 3.5 KiB of stack. */
+#define STATSD_SPAN_BURST_MAX 128
 /* 1/rate is capped here, so that one line cannot claim more than a million events. */
 #define STATSD_WEIGHT_MAX 1000000
 
@@ -108,7 +108,8 @@
 #define CONFIG_NODES_MAX 65536
 #define CONFIG_DEPTH_MAX 64
 /* Keys of one map; duplicates are looked for pairwise. */
-#define CONFIG_MAP_KEYS_MAX 4096
+#define CONFIG_MAP_KEYS_MAX 2048
+#define CONFIG_ANCHORS_MAX 256
 /* Known keys of one section: awsemf, the widest, has about 40. */
 #define CONFIG_KEYS_PER_SECTION_MAX 80
 #define CONFIG_PATH_MAX_BYTES 192
@@ -152,3 +153,24 @@
 #define PB_FIELDS_MAX 32
 /* One emitted part: 4 096 series at about 120 bytes, with room for histograms of 160 buckets. */
 #define EMIT_PART_MAX_BYTES (4 * 1024 * 1024)
+
+/* --- HTTP client ----------------------------------------------------------------------------- */
+
+/* Headers of one request: those of an exporter and those of its configuration. */
+#define HTTP_HEADERS_MAX 128
+/* Finished calls kept with their handles for the next request; about 6 KiB each. */
+#define HTTP_CALLS_KEPT_MAX 16
+/* What a peer asks us to wait is believed up to a day. */
+#define HTTP_RETRY_AFTER_MAX_S 86400
+
+/* --- exporters ------------------------------------------------------------------------------- */
+
+/* Requests of one exporter in flight; each holds an encoded body. */
+#define SENDER_CONSUMERS_MAX 1024
+/* A body before or after compression; receivers commonly refuse above 20 MiB or 64 MiB. */
+#define OTLP_HTTP_BODY_MAX_BYTES (256 * 1024 * 1024)
+/* The Collector's exporter reads as much of an answer. */
+#define OTLP_HTTP_RESPONSE_MAX_BYTES 65536
+/* The decoded tree of a request on its way to JSON; about eight times its wire bytes. */
+#define OTLP_HTTP_ARENA_MAX_BYTES (1024 * 1024 * 1024)
+#define OTLP_HTTP_ARENA_CHUNK_BYTES 65536

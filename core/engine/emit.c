@@ -36,9 +36,14 @@ void emit_fini(struct emit *emit)
 
 void emit_connect(struct emit *emit, struct pipeline *const *pipelines, uint32_t pipeline_count)
 {
-    ASSERT(emit->pending == NULL && pipeline_count > 0);
+    ASSERT(pipeline_count > 0);
     emit->pipelines = pipelines;
     emit->pipeline_count = pipeline_count;
+    /* A part that waits goes on with the new pipelines; if some of the old ones have it already, at
+     * least the last of the new ones gets it. */
+    if (emit->pending_index >= pipeline_count) {
+        emit->pending_index = pipeline_count - 1;
+    }
 }
 
 /* A copy of the pending batch for the next pipeline; the last one gets the original. */

@@ -53,7 +53,7 @@ WEIR_MUST_USE int emit_init(struct emit *emit, const struct emit_options *option
                             struct merge *merge, struct receiver_stats *stats);
 void emit_fini(struct emit *emit);
 
-/* Where parts go; may be called again between turns while nothing is pending (reload). */
+/* Where parts go from now on; may be called again between turns. The array is borrowed. */
 void emit_connect(struct emit *emit, struct pipeline *const *pipelines, uint32_t pipeline_count);
 
 /*

@@ -63,7 +63,7 @@ struct seal_table {
     uint32_t free_slice_count;
     struct budget *series_budget; /* borrowed */
     uint32_t lease_block_count;
-    uint64_t leased_count;        /* quota taken from the budget and not returned */
+    uint64_t leased_count; /* quota taken from the budget and not returned */
     uint64_t interval_ns;
     uint32_t idle_window_max;
     uint64_t window_start_unix_ns;

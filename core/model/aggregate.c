@@ -26,7 +26,7 @@ uint32_t aggregate_find_bounds(const struct aggregate_config *config, enum kind 
 {
     for (uint32_t i = 0; i < config->bounds_count; i++) {
         const struct aggregate_bounds *entry = &config->bounds[i];
-        if (entry->kind == kind && regex_matches(entry->pattern, name)) {
+        if ((entry->kind_mask >> kind & 1) != 0 && regex_matches(entry->pattern, name)) {
             return i + 1;
         }
     }

@@ -65,7 +65,7 @@ struct aggregate_bounds {
     struct regex *pattern; /* owned by the configuration */
     double *bounds;        /* owned by the configuration; strictly increasing */
     uint32_t bounds_count;
-    uint8_t kind; /* enum kind it applies to */
+    uint8_t kind_mask; /* bit per enum kind it applies to */
 };
 
 /* Frozen after start. */

@@ -283,8 +283,8 @@ static struct point random_point(struct sketch_random *r, char *name, char *text
     return point;
 }
 
-/* What gauges are defined to be: the latest absolute value, and the deltas of every shard whose last
- * one is not older. Kept per shard, as a naive list. */
+/* What gauges are defined to be: the latest absolute value, and the deltas of every shard whose
+ * last one is not older. Kept per shard, as a naive list. */
 struct naive_gauge {
     double absolute[SHARDS_MAX];
     double delta[SHARDS_MAX];
@@ -332,10 +332,8 @@ static void run_stream(uint64_t seed, uint32_t shard_count, enum gauge_base gaug
 {
     static struct house whole;
     static struct house split;
-    const struct setting one = {.shard_count = 1,
-                                .series_max = 5000,
-                                .gauge_base = gauge_base,
-                                .idle_window_max = 2};
+    const struct setting one = {
+        .shard_count = 1, .series_max = 5000, .gauge_base = gauge_base, .idle_window_max = 2};
     struct setting many = one;
     many.shard_count = shard_count;
     struct sketch_random r = {.state = seed};
@@ -402,8 +400,7 @@ static void test_split_streams_merge_exactly(void **state)
 
 static struct point simple(uint8_t kind, const char *name, double value)
 {
-    return (struct point){
-        .name = slice_of_text(name), .value = value, .weight = 1, .kind = kind};
+    return (struct point){.name = slice_of_text(name), .value = value, .weight = 1, .kind = kind};
 }
 
 static const struct setting two_shards = {
@@ -587,7 +584,7 @@ int main(void)
         return 1;
     }
     config.bounds[0] = (struct aggregate_bounds){
-        .pattern = pattern, .bounds = bounds, .bounds_count = 5, .kind = KIND_TIMING};
+        .pattern = pattern, .bounds = bounds, .bounds_count = 5, .kind_mask = 1 << KIND_TIMING};
     config.bounds_count = 1;
     int failed_count = cmocka_run_group_tests(tests, NULL, NULL);
     regex_free(pattern);
