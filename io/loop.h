@@ -2,14 +2,14 @@
 /*
  * loop — one thread's turn of work: submit, gather completions, dispatch.
  *
- * One contract, three implementations chosen when the loop is opened: io_uring (loop_uring.c), epoll
- * with recvmmsg (loop_epoll.c), and a scripted one for tests (tests/support/fake_loop.c). A loop
- * belongs to the thread that opened it; only loop_wake may be called from elsewhere.
+ * One contract, three implementations chosen when the loop is opened: io_uring (loop_uring.c),
+ * epoll with recvmmsg (loop_epoll.c), and a scripted one for tests (tests/support/fake_loop.c). A
+ * loop belongs to the thread that opened it; only loop_wake may be called from elsewhere.
  *
  * Everything registered here (timer, datagram socket, listener, stream, poll) is a struct embedded
- * in its owner and borrowed until its *closed* callback or, for timers, until it fires. Callbacks run
- * from loop_turn only, never from inside the call that registered them. Bytes shown to a callback are
- * borrowed until it returns.
+ * in its owner and borrowed until its *closed* callback or, for timers, until it fires. Callbacks
+ * run from loop_turn only, never from inside the call that registered them. Bytes shown to a
+ * callback are borrowed until it returns.
  */
 #pragma once
 
@@ -26,6 +26,7 @@
 #include "core/base/timer.h"
 
 struct loop;
+struct loop_slot; /* the loop's own record of a source */
 
 enum loop_backend {
     LOOP_BACKEND_AUTO,
@@ -83,7 +84,7 @@ struct loop_dgram_socket {
     loop_dgram_fn *on_receive;
     loop_dgram_error_fn *on_error;
     loop_dgram_closed_fn *on_closed;
-    uint64_t private_state[4]; /* the backend's; zero before loop_dgram_start */
+    struct loop_slot *slot; /* the loop's; NULL before loop_dgram_start and after on_closed */
 };
 
 /* Starts receiving. Borrows `socket` until on_closed. 0, -EBUSY (too many sources) or -errno. */
@@ -111,7 +112,7 @@ struct loop_listener {
     loop_accept_fn *on_accept;
     loop_accept_error_fn *on_error;
     loop_listener_closed_fn *on_closed;
-    uint64_t private_state[4];
+    struct loop_slot *slot;
 };
 
 WEIR_MUST_USE int loop_listener_start(struct loop *loop, struct loop_listener *listener);
@@ -134,15 +135,16 @@ struct loop_stream {
     int fd; /* moved in by loop_stream_start; closed by the loop */
     loop_stream_receive_fn *on_receive;
     loop_stream_end_fn *on_end;
-    loop_stream_sent_fn *on_sent;     /* may be NULL for streams that never send */
+    loop_stream_sent_fn *on_sent; /* may be NULL for streams that never send */
     loop_stream_closed_fn *on_closed;
-    uint64_t private_state[8];
+    struct loop_slot *slot;
 };
 
 /* Takes over stream->fd on success and begins to receive. */
 WEIR_MUST_USE int loop_stream_start(struct loop *loop, struct loop_stream *stream);
 
-/* Backpressure: after pause no on_receive until resume (what was gathered in this turn may follow). */
+/* Backpressure: after pause no on_receive until resume (what was gathered in this turn may follow).
+ */
 void loop_stream_pause(struct loop *loop, struct loop_stream *stream);
 void loop_stream_resume(struct loop *loop, struct loop_stream *stream);
 
@@ -156,10 +158,12 @@ WEIR_MUST_USE int loop_stream_send(struct loop *loop, struct loop_stream *stream
 /* Half-close: no more sending from us. */
 void loop_stream_shutdown(struct loop *loop, struct loop_stream *stream);
 
-/* Closes; outstanding work is cancelled, an unfinished send is reported to nobody; then on_closed. */
+/* Closes; outstanding work is cancelled, an unfinished send is reported to nobody; then on_closed.
+ */
 void loop_stream_close(struct loop *loop, struct loop_stream *stream);
 
-/* --- readiness of foreign descriptors (libcurl's sockets, signalfd) ---------------------------- */
+/* --- readiness of foreign descriptors (libcurl's sockets, signalfd) ----------------------------
+ */
 
 enum {
     LOOP_POLL_READ = 1,
@@ -177,7 +181,7 @@ struct loop_poll {
     int fd; /* owner's; must outlive loop_poll_stop's return, not on_closed */
     loop_poll_fn *on_ready;
     loop_poll_closed_fn *on_closed; /* the struct's memory may go */
-    uint64_t private_state[4];
+    struct loop_slot *slot;
 };
 
 /* Starts watching, or changes what is watched for (`events` may be 0: nothing). */
@@ -185,15 +189,16 @@ WEIR_MUST_USE int loop_poll_watch(struct loop *loop, struct loop_poll *poll, uin
 /* After return on_ready is not called again; on_closed follows in a later turn. */
 void loop_poll_stop(struct loop *loop, struct loop_poll *poll);
 
-/* --- the loop itself --------------------------------------------------------------------------- */
+/* --- the loop itself ---------------------------------------------------------------------------
+ */
 
 /* Called once per turn after dispatch, for mailboxes. `now_mono_ns` is the turn's time. */
 typedef void(loop_turn_fn)(void *owner, uint64_t now_mono_ns);
 
 /*
  * Opens a loop on the calling thread. `why_text`, if not NULL, receives a static or loop-owned
- * sentence that says which backend was taken and why (for the log line). With LOOP_BACKEND_URING and
- * a kernel or seccomp profile that refuses it: -errno (EPERM, ENOSYS …) and *why_text explains.
+ * sentence that says which backend was taken and why (for the log line). With LOOP_BACKEND_URING
+ * and a kernel or seccomp profile that refuses it: -errno (EPERM, ENOSYS …) and *why_text explains.
  */
 WEIR_MUST_USE int loop_open(const struct loop_options *options, struct loop **out,
                             const char **why_text);
@@ -207,8 +212,7 @@ enum loop_backend loop_backend_of(const struct loop *loop);
 uint64_t loop_now_mono_ns(const struct loop *loop);
 uint64_t loop_now_unix_ns(const struct loop *loop);
 
-WEIR_MUST_USE int loop_timer_arm(struct loop *loop, struct timer *timer,
-                                 uint64_t deadline_mono_ns);
+WEIR_MUST_USE int loop_timer_arm(struct loop *loop, struct timer *timer, uint64_t deadline_mono_ns);
 void loop_timer_cancel(struct loop *loop, struct timer *timer);
 
 /* `on_turn` is called at the end of every turn with `owner`; one per loop. */
@@ -216,12 +220,30 @@ void loop_set_turn(struct loop *loop, void *owner, loop_turn_fn *on_turn);
 
 /*
  * One turn: submit, wait (at most `wait_max_ns`, UINT64_MAX for as long as it takes; 0 only looks),
- * gather, dispatch. Returns how many completions were handled, or -errno when waiting is impossible.
+ * gather, dispatch. Returns how many completions were handled, or -errno when waiting is
+ * impossible.
  */
 WEIR_MUST_USE int loop_turn(struct loop *loop, uint64_t wait_max_ns);
+
+/* What a loop has seen so far. Written by its thread, readable by any. */
+struct loop_stats {
+    uint64_t turn_count;
+    uint64_t completion_count;        /* completions and readiness events handled */
+    uint64_t linger_count;            /* turns that waited for datagrams to gather */
+    uint64_t stall_count;             /* turns longer than LOOP_STALL_MS */
+    uint64_t stall_longest_ns;        /* the longest turn of them */
+    uint64_t late_count;              /* completions for a source that was gone already */
+    uint64_t buffers_exhausted_count; /* receives that found no free buffer; ordinary */
+};
+
+/* Any thread, while the loop is open. */
+void loop_stats_read(const struct loop *loop, struct loop_stats *out);
 
 /* Any thread: makes the current or next wait return at once. Cheap while the loop is awake. */
 void loop_wake(struct loop *loop);
 
-/* Gives receive buffers that have been quiet for a while back to the kernel; idle work. */
+/*
+ * Gives the pages of the receive buffers back to the kernel. The loop does so by itself when
+ * nothing was received for LOOP_TRIM_AFTER_MS.
+ */
 void loop_trim(struct loop *loop);

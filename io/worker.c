@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <sched.h>
 
+#include "core/base/clock.h"
 #include "core/base/mem.h"
 
 #define CALLS_MAX 16
@@ -58,11 +59,23 @@ static void pin(const struct worker *worker)
 
 static void publish(struct worker *worker)
 {
-    struct loop_stats stats = loop_stats_read(worker->loop);
+    struct loop_stats stats;
+    loop_stats_read(worker->loop, &stats);
     counter_set(&worker->stats.turns, stats.turn_count);
     counter_set(&worker->stats.completions, stats.completion_count);
     counter_set(&worker->stats.stalls, stats.stall_count);
     counter_set(&worker->stats.route_allocations, mem_guard_breach_count());
+}
+
+/* One turn; a wait that fails is tried again, and said. */
+static void turn(struct worker *worker, uint64_t wait_max_ns)
+{
+    int handled = loop_turn(worker->loop, wait_max_ns);
+    uint64_t suppressed_count;
+    if (handled < 0 && handled != -EINTR &&
+        log_limit_admit(&worker->turn_limit, clock_mono_ns(), &suppressed_count)) {
+        log_error("wait_failed", LOG_TEXT("thread", worker->name), LOG_FAULT("reason", handled));
+    }
 }
 
 static void *worker_main(void *argument)
@@ -77,8 +90,7 @@ static void *worker_main(void *argument)
     while (!atomic_load_explicit(&worker->is_stopping, memory_order_acquire)) {
         run_calls(worker);
         bool has_more = run_hooks(worker);
-        /* A wait that fails is tried again: there is nobody to tell but the next turn. */
-        (void)loop_turn(worker->loop, has_more ? 0 : UINT64_MAX);
+        turn(worker, has_more ? 0 : UINT64_MAX);
         publish(worker);
     }
     run_calls(worker);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "core/base/defs.h"
+#include "core/base/log.h"
 #include "core/base/mailbox.h"
 #include "core/engine/stats.h"
 #include "io/loop.h"
@@ -58,6 +59,7 @@ struct worker {
     bool is_started;
     _Atomic bool is_stopping; /* main writes (release), the worker reads (acquire) */
     sem_t ready;              /* posted once by the worker when the loop is open, or not */
+    struct log_limit turn_limit;
     struct worker_stats stats;
 };
 

@@ -55,6 +55,8 @@
 #define STREAM_CONNECTIONS_MAX 10000
 /* Ages and silences of connections are looked at this often. */
 #define STREAM_SWEEP_MS 1000
+/* A connection told to go that keeps sending is closed after this. */
+#define STREAM_LEAVE_MS 5000
 /* Age jitter, per cent each way, so that connections made together do not leave together. */
 #define STREAM_AGE_JITTER_PERCENT 10
 
@@ -174,3 +176,45 @@
 /* The decoded tree of a request on its way to JSON; about eight times its wire bytes. */
 #define OTLP_HTTP_ARENA_MAX_BYTES (1024 * 1024 * 1024)
 #define OTLP_HTTP_ARENA_CHUNK_BYTES 65536
+/* Batches taken in one turn and answered in the next, for exporters that hold no batch longer. */
+#define ANSWERS_MAX 64
+/* One record of the file exporter, or the text of one batch. */
+#define RECORD_MAX_BYTES (256 * 1024 * 1024)
+/* The decoded tree of one batch on its way to text. */
+#define RECORD_ARENA_MAX_BYTES (1024 * 1024 * 1024)
+#define RECORD_ARENA_CHUNK_BYTES 65536
+/* Encoded and not yet written: from here on batches are refused; one record may overshoot. */
+#define FILE_PENDING_MAX_BYTES (16 * 1024 * 1024)
+#define DEBUG_PENDING_MAX_BYTES (4 * 1024 * 1024)
+/* So much is written at once, without waiting for the flush interval. */
+#define FILE_WRITE_BYTES 65536
+/* A file that refuses a write is tried again after this. */
+#define FILE_RETRY_MS 1000
+#define FILE_PATH_MAX_BYTES 4096
+/* Old files removed per rotation; each costs one look through the directory. */
+#define FILE_PRUNE_MAX 16
+/* A pipe that is ready takes this much without blocking (PIPE_BUF). */
+#define DEBUG_WRITE_BYTES 4096
+#define DEBUG_RETRY_MS 50
+#define DEBUG_OUTPUTS_MAX 8
+
+/* --- HTTP/1.1 servers ------------------------------------------------------------------------- */
+
+/* Request line and headers of one request; offsets into it fit 16 bits. */
+#define HTTP1_HEAD_MAX_BYTES 16384
+#define HTTP1_HEADERS_MAX 100
+#define HTTP1_CHUNK_LINE_MAX_BYTES 256
+#define HTTP1_TRAILER_MAX_BYTES 8192
+#define HTTP1_LISTENERS_MAX 8
+/* 256 connections × (16 KiB head + 64 KiB body) = 20 MiB at the very worst. */
+#define HTTP1_CONNECTIONS_MAX 256
+#define HTTP1_BODY_MAX_BYTES 65536
+#define HTTP1_HEAD_TIMEOUT_MS 10000
+#define HTTP1_IDLE_TIMEOUT_MS 120000
+#define HTTP1_SEND_TIMEOUT_MS 30000
+/* What a refused client may still send, and for how long, before its connection is closed. */
+#define HTTP1_LINGER_MS 1000
+#define HTTP1_LINGER_MAX_BYTES 65536
+#define HTTP1_EXTRA_HEADERS_MAX_BYTES 1024
+/* What may arrive after a pause: every receive buffer of the loop. */
+#define HTTP1_AHEAD_MAX_BYTES (LOOP_STREAM_BUFFER_COUNT * LOOP_STREAM_BUFFER_BYTES)

@@ -125,7 +125,8 @@ bool config_open_section(struct config_reader *parent, const char *key, struct c
     config_reader_open(out, parent->report, config_node_find(parent->node, slice_of_text(key)),
                        path);
     out->docs = parent->docs;
-    if (!out->is_present) {
+    /* What is missing in a section is shown there; the top level is nowhere in particular. */
+    if (!out->is_present && parent->path[0] != '\0') {
         out->mark = parent->mark;
     }
     return out->is_present;

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * micro_rig — a receiver's shards and their merge without sockets or threads, and lines to feed
+ * them, for the micro-benchmarks of the route.
+ *
+ * The lines are those of the load generator, met in random order, packed into datagrams.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "bench/load_corpus.h"
+#include "core/base/defs.h"
+#include "core/engine/merge.h"
+#include "core/engine/shard.h"
+
+#define RIG_SHARDS_MAX 4
+#define RIG_INTERVAL_NS UINT64_C(10000000000)
+/* The shapes of the budget table, newline not counted; tagged lines have two tags. */
+#define RIG_UNTAGGED_LINE_BYTES 34
+#define RIG_TAGGED_LINE_BYTES 60
+
+/* Zeroed before rig_open. Each shard may hold every series. */
+struct rig {
+    uint32_t shard_count;
+    uint64_t now_ns; /* both clocks */
+    struct shard shards[RIG_SHARDS_MAX];
+    struct seal_table seals[RIG_SHARDS_MAX];
+    struct receiver_stats stats;
+    struct budget budget;
+    struct merge merge;
+};
+
+/* 0 or -ENOMEM; rig_close is due in any case. */
+WEIR_MUST_USE int rig_open(struct rig *rig, uint32_t shard_count, uint32_t series_max);
+void rig_close(struct rig *rig);
+
+/*
+ * rig_fill — the datagrams of `series_count` counters, tagged (60-byte lines) or not (34).
+ *
+ *   corpus   zeroed; corpus_fini is due in any case
+ *
+ * Returns what corpus_build returns.
+ */
+WEIR_MUST_USE int rig_fill(struct corpus *corpus, uint32_t series_count, bool is_tagged);
+
+/* Datagram `index` as a socket would show it: without its last newline. Borrows from the corpus. */
+struct slice rig_datagram(const struct corpus *corpus, uint32_t index);
+
+/*
+ * A line of the corpus, without its newline, as the counter point that the decoder makes of it.
+ * For benchmarks of what comes after decoding.
+ */
+struct point rig_point(struct slice line);

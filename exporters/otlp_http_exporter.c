@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * otlp_http_exporter — encodes for the slots of a sender and hands the requests to an HTTP client.
+ *
+ * Each slot keeps its request, its list of pieces and its encoded body; all of them are used again
+ * for later batches. Scratch for JSON is shared, because encoding happens in one go.
+ */
+#include "exporters/otlp_http_exporter.h"
+
+#include <errno.h>
+
+#include "codecs/bytes.h"
+#include "codecs/compress.h"
+#include "codecs/otlp_json.h"
+#include "core/base/arena.h"
+#include "core/base/bounds.h"
+#include "core/base/clock.h"
+#include "core/base/fault.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/engine/config.h"
+#include "core/otlp/proto/collector_logs.pb-c.h"
+#include "core/otlp/proto/collector_metrics.pb-c.h"
+#include "core/otlp/proto/collector_trace.pb-c.h"
+#include "exporters/http_client_config.h"
+#include "exporters/otlp_http_config.h"
+#include "exporters/otlp_http_response.h"
+#include "exporters/sender.h"
+#include "io/http_client.h"
+#include "io/loop.h"
+
+struct otlp_http_exporter;
+
+struct otlp_http_slot {
+    struct http_request request;
+    struct otlp_http_exporter *exporter;
+    struct send_slot *send; /* borrowed from the sender while under way */
+    struct iovec *pieces;   /* owned array; borrows from the parts, or from `body` */
+    size_t piece_count;
+    size_t piece_capacity;
+    struct bytes body; /* compressed or JSON */
+    bool is_encoded;
+};
+
+struct otlp_http_exporter {
+    struct exporter base;
+    struct otlp_http_config config;
+    struct sender sender;
+    struct http_client *client;   /* owned */
+    struct otlp_http_slot *slots; /* owned; one per consumer */
+    struct arena arena;           /* scratch of one encoding or one answer */
+};
+
+static struct otlp_http_exporter *exporter_of(struct exporter *base)
+{
+    return CONTAINER_OF(base, struct otlp_http_exporter, base);
+}
+
+/* --- encoding --------------------------------------------------------------------------------- */
+
+static void use_body(struct otlp_http_slot *slot)
+{
+    ASSERT(slot->piece_capacity > 0);
+    slot->pieces[0] = (struct iovec){.iov_base = slot->body.ptr, .iov_len = slot->body.len};
+    slot->piece_count = 1;
+}
+
+static int reserve_pieces(struct otlp_http_slot *slot, size_t count)
+{
+    if (count <= slot->piece_capacity) {
+        return 0;
+    }
+    struct iovec *grown = mem_resize(slot->pieces, count * sizeof(grown[0]));
+    if (grown == NULL) {
+        return -ENOMEM;
+    }
+    slot->pieces = grown;
+    slot->piece_capacity = count;
+    return 0;
+}
+
+/* The parts, each where it lies. */
+static int list_parts(struct otlp_http_slot *slot, const struct batch *batch)
+{
+    int err = reserve_pieces(slot, batch->part_count > 0 ? batch->part_count : 1);
+    if (err != 0) {
+        return err;
+    }
+    for (uint32_t i = 0; i < batch->part_count; i++) {
+        const struct part *part = &batch->parts[i];
+        if (part->encoding != PART_OTLP) {
+            return FAULT_UNSUPPORTED;
+        }
+        union {
+            const void *bytes;
+            void *base; /* an iovec has no const; nobody writes there */
+        } address = {.bytes = part->bytes.ptr};
+        slot->pieces[i] = (struct iovec){.iov_base = address.base, .iov_len = part->bytes.len};
+    }
+    slot->piece_count = batch->part_count;
+    return 0;
+}
+
+static int compress_pieces(struct otlp_http_slot *slot)
+{
+    bytes_clear(&slot->body);
+    int err = compress_iov(slot->exporter->config.compression, slot->pieces, slot->piece_count,
+                           &slot->body);
+    if (err == 0) {
+        use_body(slot);
+    }
+    return err;
+}
+
+/* All pieces in a row: where they lie when there is one, else in `scratch`. */
+static int gather(const struct otlp_http_slot *slot, struct bytes *scratch, struct slice *out)
+{
+    if (slot->piece_count == 1) {
+        *out = slice_of(slot->pieces[0].iov_base, slot->pieces[0].iov_len);
+        return 0;
+    }
+    for (size_t i = 0; i < slot->piece_count; i++) {
+        bytes_append(scratch, slot->pieces[i].iov_base, slot->pieces[i].iov_len);
+    }
+    *out = bytes_slice(scratch);
+    return scratch->err;
+}
+
+static int encode_json(struct otlp_http_slot *slot, enum signal signal)
+{
+    static const ProtobufCMessageDescriptor *const requests[SIGNAL_COUNT] = {
+        [SIGNAL_TRACES] =
+            &opentelemetry__proto__collector__trace__v1__export_trace_service_request__descriptor,
+        [SIGNAL_METRICS] =
+            &opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__descriptor,
+        [SIGNAL_LOGS] =
+            &opentelemetry__proto__collector__logs__v1__export_logs_service_request__descriptor,
+    };
+    struct bytes scratch;
+    struct slice wire;
+    bytes_init(&scratch, OTLP_HTTP_BODY_MAX_BYTES);
+    arena_reset(&slot->exporter->arena);
+    bytes_clear(&slot->body);
+    int err = gather(slot, &scratch, &wire);
+    if (err == 0) {
+        err = otlp_json_encode(requests[signal], wire, &slot->exporter->arena, &slot->body);
+    }
+    bytes_fini(&scratch);
+    arena_reset(&slot->exporter->arena);
+    if (err == 0) {
+        use_body(slot);
+    }
+    return err;
+}
+
+/* The JSON moves aside, because the compressed bytes go where it stood. */
+static int compress_json(struct otlp_http_slot *slot)
+{
+    struct bytes json = slot->body;
+    bytes_init(&slot->body, OTLP_HTTP_BODY_MAX_BYTES);
+    int err = compress_pieces(slot);
+    bytes_fini(&json);
+    return err;
+}
+
+static int encode(struct otlp_http_slot *slot, const struct batch *batch)
+{
+    const struct otlp_http_config *config = &slot->exporter->config;
+    int err = list_parts(slot, batch);
+    if (err == 0 && config->is_json) {
+        err = encode_json(slot, batch->signal);
+        if (err == 0 && config->compression != COMPRESS_NONE) {
+            err = compress_json(slot);
+        }
+        return err;
+    }
+    if (err == 0 && config->compression != COMPRESS_NONE) {
+        err = compress_pieces(slot);
+    }
+    return err;
+}
+
+/* --- sending ---------------------------------------------------------------------------------- */
+
+static void otlp_http_on_done(struct http_request *request, const struct http_result *result)
+{
+    struct otlp_http_slot *slot = CONTAINER_OF(request, struct otlp_http_slot, request);
+    struct otlp_http_exporter *exporter = slot->exporter;
+    const struct batch *batch = slot->send->batch;
+    struct send_result outcome;
+    if (result->fault != 0) {
+        outcome = (struct send_result){
+            .outcome = SEND_RETRYABLE,
+            .reason = slice_of_text(result->fault_text),
+        };
+    } else {
+        arena_reset(&exporter->arena);
+        otlp_http_read_response(result, batch->signal, batch->item_count, &exporter->arena,
+                                &outcome);
+    }
+    sender_done(slot->send, &outcome);
+}
+
+static uint64_t count_bytes(const struct otlp_http_slot *slot)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < slot->piece_count; i++) {
+        bytes += slot->pieces[i].iov_len;
+    }
+    return bytes;
+}
+
+static int otlp_http_send(struct sender *sender, struct send_slot *send)
+{
+    struct otlp_http_exporter *exporter = exporter_of(sender->exporter);
+    struct otlp_http_slot *slot = &exporter->slots[send->index];
+    const char *url = exporter->config.urls[send->batch->signal];
+    if (url == NULL) {
+        return FAULT_UNSUPPORTED;
+    }
+    slot->is_encoded = slot->is_encoded && send->attempt_count > 1;
+    if (!slot->is_encoded) {
+        int err = encode(slot, send->batch);
+        if (err != 0) {
+            return err;
+        }
+        slot->is_encoded = true;
+    }
+    uint64_t timeout_ns = sender_attempt_timeout_ns(sender);
+    slot->send = send;
+    slot->request = (struct http_request){
+        .method = "POST",
+        .url = url,
+        .headers = exporter->config.headers,
+        .header_count = exporter->config.header_count,
+        .body = slot->pieces,
+        .body_count = slot->piece_count,
+        .timeout_ms = timeout_ns / CLOCK_NS_PER_MS + (timeout_ns % CLOCK_NS_PER_MS != 0 ? 1 : 0),
+        .response_max_bytes = OTLP_HTTP_RESPONSE_MAX_BYTES,
+        .on_done = otlp_http_on_done,
+    };
+    int err = http_client_start(exporter->client, &slot->request);
+    if (err == 0) {
+        counter_add(&exporter->base.stats.request_bytes, count_bytes(slot));
+    }
+    return err;
+}
+
+static void otlp_http_cancel(struct sender *sender, struct send_slot *send)
+{
+    struct otlp_http_exporter *exporter = exporter_of(sender->exporter);
+    http_client_cancel(exporter->client, &exporter->slots[send->index].request);
+}
+
+static const struct sender_ops otlp_http_sender_ops = {
+    .send = otlp_http_send,
+    .cancel = otlp_http_cancel,
+};
+
+/* --- the ops ---------------------------------------------------------------------------------- */
+
+static int open_slots(struct otlp_http_exporter *exporter)
+{
+    uint32_t count = exporter->config.sender.consumer_count;
+    exporter->slots = mem_alloc_array(count, sizeof(struct otlp_http_slot));
+    if (exporter->slots == NULL) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        exporter->slots[i].exporter = exporter;
+        bytes_init(&exporter->slots[i].body, OTLP_HTTP_BODY_MAX_BYTES);
+    }
+    return 0;
+}
+
+static void otlp_http_close(struct exporter *base)
+{
+    struct otlp_http_exporter *exporter = exporter_of(base);
+    sender_close(&exporter->sender);
+    http_client_close(exporter->client);
+    uint32_t count = exporter->slots != NULL ? exporter->config.sender.consumer_count : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        mem_free(exporter->slots[i].pieces);
+        bytes_fini(&exporter->slots[i].body);
+    }
+    mem_free(exporter->slots);
+    arena_fini(&exporter->arena);
+    otlp_http_config_fini(&exporter->config);
+    mem_free(exporter);
+}
+
+static int otlp_http_open(struct exporter *base, struct loop *loop)
+{
+    struct otlp_http_exporter *exporter = exporter_of(base);
+    base->loop = loop;
+    int err = http_client_config_check_files(&exporter->config.client.tls, base->id);
+    if (err != 0) {
+        return err;
+    }
+    err = arena_init(&exporter->arena, OTLP_HTTP_ARENA_CHUNK_BYTES, OTLP_HTTP_ARENA_MAX_BYTES);
+    if (err != 0) {
+        return err;
+    }
+    err = open_slots(exporter);
+    if (err != 0) {
+        return err;
+    }
+    err = http_client_open(loop, &exporter->config.client, &exporter->client);
+    if (err != 0) {
+        return err;
+    }
+    /* Replicas that start together must not retry together; an address and a clock differ. */
+    uint64_t seed = loop_now_unix_ns(loop) ^ (uint64_t)(uintptr_t)exporter;
+    return sender_open(&exporter->sender, loop, seed);
+}
+
+static int otlp_http_submit(struct exporter *base, struct batch *batch)
+{
+    return sender_submit(&exporter_of(base)->sender, batch);
+}
+
+static void otlp_http_drain(struct exporter *base, uint64_t deadline_mono_ns)
+{
+    sender_drain(&exporter_of(base)->sender, deadline_mono_ns);
+}
+
+static bool otlp_http_is_idle(const struct exporter *base)
+{
+    const struct otlp_http_exporter *exporter =
+        (const void *)((const char *)base - offsetof(struct otlp_http_exporter, base));
+    return sender_is_idle(&exporter->sender);
+}
+
+const struct exporter_ops otlp_http_exporter_ops = {
+    .type = "otlphttp",
+    .open = otlp_http_open,
+    .submit = otlp_http_submit,
+    .drain = otlp_http_drain,
+    .is_idle = otlp_http_is_idle,
+    .close = otlp_http_close,
+};
+
+int otlp_http_exporter_new(struct config_reader *config, const char *id, struct exporter **out)
+{
+    struct otlp_http_exporter *exporter = mem_alloc(sizeof(*exporter));
+    if (exporter == NULL) {
+        return -ENOMEM;
+    }
+    exporter->base = (struct exporter){.ops = &otlp_http_exporter_ops, .id = id};
+    int err = otlp_http_config_read(config, &exporter->config);
+    int finish_err = config_reader_finish(config);
+    err = err != 0 ? err : finish_err;
+    if (err != 0) {
+        otlp_http_config_fini(&exporter->config);
+        mem_free(exporter);
+        return err;
+    }
+    sender_init(&exporter->sender, &exporter->base, &otlp_http_sender_ops,
+                &exporter->config.sender);
+    *out = &exporter->base;
+    return 0;
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * http1_server — listeners and the life of the whole: accept, bound, stop, close.
+ *
+ * What happens on a connection is in http1_connection.c and http1_answer.c. The server owns its
+ * listening descriptors and its connections.
+ */
+#include "io/http1_server.h"
+
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include "io/http1_connection.h"
+
+static uint32_t or_default(uint32_t value, uint32_t value_default)
+{
+    return value != 0 ? value : value_default;
+}
+
+static void server_on_closed_timer(struct timer *timer, uint64_t now_mono_ns)
+{
+    (void)now_mono_ns;
+    struct http1_server *server = CONTAINER_OF(timer, struct http1_server, closed_timer);
+    server->on_closed(server);
+}
+
+void http1_server_check_closed(struct http1_server *server)
+{
+    if (!server->is_stopping || server->listening_count > 0 || server->connection_count > 0) {
+        return;
+    }
+    /* By way of a timer: the last exchange may have been answered from the owner's own call. */
+    int err = loop_timer_arm(server->loop, &server->closed_timer, loop_now_mono_ns(server->loop));
+    if (err != 0) {
+        server->on_closed(server);
+    }
+}
+
+static void listener_on_accept(struct loop_listener *base, int fd, const struct loop_address *peer)
+{
+    struct http1_listener *listener = CONTAINER_OF(base, struct http1_listener, listener);
+    struct http1_server *server = listener->server;
+    int one = 1;
+    /* Answers leave in one piece each; on a Unix socket the option does not exist. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    bool is_full = server->connection_count >= server->options.connections_max;
+    if (server->is_stopping || is_full || http1_connection_start(server, fd, peer) != 0) {
+        server->stats.refused_count++;
+        (void)close(fd); /* nothing was written to it that could be lost */
+        return;
+    }
+    server->stats.accepted_count++;
+}
+
+static void listener_on_error(struct loop_listener *base, int fault)
+{
+    (void)fault; /* the loop tries again by itself */
+    CONTAINER_OF(base, struct http1_listener, listener)->server->stats.refused_count++;
+}
+
+static void listener_on_closed(struct loop_listener *base)
+{
+    struct http1_listener *listener = CONTAINER_OF(base, struct http1_listener, listener);
+    (void)close(base->fd); /* a listening socket has no data to lose */
+    base->fd = -1;
+    ASSERT(listener->server->listening_count > 0);
+    listener->server->listening_count--;
+    http1_server_check_closed(listener->server);
+}
+
+int http1_server_start(struct http1_server *server, struct loop *loop, const int *fds,
+                       uint32_t fd_count)
+{
+    ASSERT(server->on_request != NULL && server->on_closed != NULL);
+    ASSERT(fd_count > 0 && fd_count <= HTTP1_LISTENERS_MAX);
+    struct http1_server_options *o = &server->options;
+    o->connections_max = or_default(o->connections_max, HTTP1_CONNECTIONS_MAX);
+    o->body_max_bytes = or_default(o->body_max_bytes, HTTP1_BODY_MAX_BYTES);
+    o->head_timeout_ms = or_default(o->head_timeout_ms, HTTP1_HEAD_TIMEOUT_MS);
+    o->idle_timeout_ms = or_default(o->idle_timeout_ms, HTTP1_IDLE_TIMEOUT_MS);
+    o->send_timeout_ms = or_default(o->send_timeout_ms, HTTP1_SEND_TIMEOUT_MS);
+    server->loop = loop;
+    server->closed_timer.on_fire = server_on_closed_timer;
+    server->listener_count = fd_count;
+    int err = 0;
+    for (uint32_t i = 0; i < fd_count; i++) {
+        struct http1_listener *listener = &server->listeners[i];
+        *listener = (struct http1_listener){
+            .server = server,
+            .listener = {.fd = fds[i],
+                         .on_accept = listener_on_accept,
+                         .on_error = listener_on_error,
+                         .on_closed = listener_on_closed},
+        };
+        err = err != 0 ? err : loop_listener_start(loop, &listener->listener);
+        if (err != 0) {
+            (void)close(fds[i]); /* a listening socket has no data to lose */
+            listener->listener.fd = -1;
+            continue;
+        }
+        server->listening_count++;
+    }
+    if (err != 0) {
+        http1_server_abort(server);
+    }
+    return err;
+}
+
+/* Connections between requests have nothing to finish. */
+static void close_connections(struct http1_server *server, bool is_abort)
+{
+    for (struct http1_connection *c = server->connections; c != NULL; c = c->next) {
+        bool is_resting = c->state == HTTP1_STATE_IDLE || c->state == HTTP1_STATE_HEAD ||
+                          c->state == HTTP1_STATE_LINGER;
+        if (is_abort || is_resting) {
+            http1_connection_close(c);
+        }
+    }
+}
+
+void http1_server_stop(struct http1_server *server)
+{
+    if (server->is_stopping || server->loop == NULL) {
+        return;
+    }
+    server->is_stopping = true;
+    for (uint32_t i = 0; i < server->listener_count; i++) {
+        loop_listener_stop(server->loop, &server->listeners[i].listener);
+    }
+    close_connections(server, false);
+    http1_server_check_closed(server);
+}
+
+void http1_server_abort(struct http1_server *server)
+{
+    if (server->loop == NULL) {
+        return;
+    }
+    http1_server_stop(server);
+    close_connections(server, true);
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * statsd_shard — the StatsD receiver's part on one shard: sockets, decoding, folding, sealing.
+ *
+ * The datagram route runs through here: burst → lines → points → series, in one callback, without a
+ * copy and without an allocation. Its memory belongs to the receiver; all but the atomic is touched
+ * by the shard only, once it is started.
+ *
+ *     IDLE ──start──▶ RECEIVING ──drain──▶ LEAVING ──sockets closed──▶ SEALING ──all home──▶ DONE
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "codecs/statsd_line.h"
+#include "core/base/defs.h"
+#include "core/engine/seal.h"
+#include "core/engine/shard.h"
+#include "core/engine/stats.h"
+#include "io/dgram.h"
+#include "io/receivers/receiver.h"
+#include "io/receivers/statsd_config.h"
+#include "io/stream.h"
+#include "io/worker.h"
+
+enum statsd_shard_state {
+    STATSD_SHARD_IDLE,
+    STATSD_SHARD_RECEIVING,
+    STATSD_SHARD_LEAVING,
+    STATSD_SHARD_SEALING,
+    STATSD_SHARD_DONE,
+};
+
+struct statsd_shard;
+
+/* One socket of the shard; which member is used follows from the endpoint's transport. */
+struct statsd_listener {
+    struct statsd_shard *shard;
+    union {
+        struct dgram dgram;
+        struct stream stream;
+    };
+    int fd; /* owned until it moves into the member */
+    bool is_stream;
+    enum stream_framing framing;
+    bool is_open;
+};
+
+struct statsd_shard {
+    struct worker_hook hook;
+    struct worker *worker;              /* borrowed */
+    struct worker *egress;              /* borrowed; woken when slices cross */
+    const struct statsd_config *config; /* borrowed */
+    struct shard shard;
+    struct seal_table seal;
+    struct statsd_sink sink;
+    struct statsd_counts booked; /* what of sink.counts is in the stats already */
+    struct point points[POINT_BURST_MAX];
+    struct statsd_listener listeners[STATSD_LISTENERS_MAX];
+    uint32_t listener_count;
+    uint32_t open_count; /* listeners that have yet to close */
+    struct timer window_timer;
+    struct timer leave_timer; /* closes streams after a last look */
+    enum statsd_shard_state state;
+    bool has_successor; /* another receiver takes over the address */
+    struct receiver_stats stats;
+    _Atomic bool is_done; /* the shard writes (release), main reads (acquire) */
+};
+
+/*
+ * Tables and buffers, no sockets. `worker` is its thread. 0 or -ENOMEM.
+ */
+WEIR_MUST_USE int statsd_shard_init(struct statsd_shard *shard, const struct statsd_config *config,
+                                    const struct receiver_home *home, struct worker *worker,
+                                    struct budget *series_budget);
+
+/* Closes descriptors that were never started. It must be idle or done. Idempotent. */
+void statsd_shard_fini(struct statsd_shard *shard);
+
+/* Main thread, before start: moves a bound socket in. `framing` is for streams. */
+void statsd_shard_add_listener(struct statsd_shard *shard, int fd, bool is_stream,
+                               enum stream_framing framing);
+
+/* Main thread: begins to receive. 0 or negative. */
+WEIR_MUST_USE int statsd_shard_start(struct statsd_shard *shard);
+
+/* Main thread: leaves the sockets, then flushes the window; is_done says when. */
+void statsd_shard_drain(struct statsd_shard *shard, bool has_successor);
+
+/* Main thread: takes it off its thread for good, whatever is left. Idempotent. */
+void statsd_shard_stop(struct statsd_shard *shard);

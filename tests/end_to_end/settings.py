@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configurations as dictionaries: what a test says is what differs from these."""
+
+import yaml
+
+# A window that ends only when weir does: every series then leaves as exactly one point.
+ONE_WINDOW = "86400s"
+
+
+def listener(address, transport="udp"):
+    """A listener on a loopback port, or on a path."""
+    if isinstance(address, int):
+        host = "[::1]" if transport.endswith("6") else "127.0.0.1"
+        address = f"{host}:{address}"
+    return {"endpoint": str(address), "transport": transport}
+
+
+def statsd(address, transport="udp", **keys):
+    return {**listener(address, transport), "aggregation_interval": ONE_WINDOW, **keys}
+
+
+def otlphttp(sink, **keys):
+    retry = {"initial_interval": "100ms", "max_interval": "500ms"}
+    return {"endpoint": sink.url, "compression": "none", "retry_on_failure": retry, **keys}
+
+
+def prometheus(port, **keys):
+    return {"endpoint": f"127.0.0.1:{port}", **keys}
+
+
+def config(receivers, exporters, health_port=None):
+    """One pipeline from all receivers to all exporters; a single component may omit its id."""
+    if "aggregation_interval" in receivers:
+        receivers = {"statsd": receivers}
+    if "endpoint" in exporters:
+        kind = "otlphttp" if exporters["endpoint"].startswith("http") else "prometheus"
+        exporters = {kind: exporters}
+    pipeline = {"receivers": list(receivers), "exporters": list(exporters)}
+    made = {"receivers": receivers, "exporters": exporters,
+            "service": {"pipelines": {"metrics": pipeline}}}
+    if health_port is not None:
+        made["extensions"] = {"health_check": {"endpoint": f"127.0.0.1:{health_port}"}}
+        made["service"]["extensions"] = ["health_check"]
+    return made
+
+
+def with_admin(settings, port):
+    """The same, with the self-metrics and the status page on `port`."""
+    reader = {"pull": {"exporter": {"prometheus": {"host": "127.0.0.1", "port": port}}}}
+    telemetry = {"metrics": {"level": "normal", "readers": [reader]}}
+    return {**settings, "service": {**settings["service"], "telemetry": telemetry}}
+
+
+def to_text(settings):
+    return yaml.safe_dump(settings, sort_keys=False)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running weir, watched through its own pages and its log, and senders to feed it."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import settings
+from prom_page import parse
+
+BINARY = os.environ.get("WEIR_BINARY") or str(
+    pathlib.Path(__file__).parents[2] / ".build/release/tools/weir/weir")
+
+
+def free_port(kind=socket.SOCK_STREAM, family=socket.AF_INET):
+    """A port that was free a moment ago."""
+    with socket.socket(family, kind) as probe:
+        probe.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def free_udp_port():
+    return free_port(socket.SOCK_DGRAM)
+
+
+def wait_until(check, seconds=15, pause=0.02, what="the condition"):
+    """Waits for check() to be true and returns what it said."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true within {seconds} s")
+        time.sleep(pause)
+
+
+def fetch(url, headers=None, timeout=10, method="GET"):
+    request = urllib.request.Request(url, headers=headers or {}, method=method)
+    with urllib.request.urlopen(request, timeout=timeout) as answer:
+        return answer.read().decode()
+
+
+def fetch_status(url):
+    """(status, body), whatever the status; status 0 where nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, refusal.read().decode()
+    except OSError:
+        return 0, ""
+
+
+def clean_environment(more=None):
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("WEIR_", "AOT_"))}
+    return {**env, **(more or {})}
+
+
+def run_command(*arguments, env=None, seconds=20):
+    """weir as a command that ends by itself."""
+    return subprocess.run([BINARY, *map(str, arguments)], env=clean_environment(env),
+                          capture_output=True, text=True, timeout=seconds, check=False)
+
+
+class Weir:
+    """One process. Use as a context manager: leaving checks that the books balanced."""
+
+    def __init__(self, config, folder, flags=(), env=None, io="epoll"):
+        self.folder = folder
+        self.config_path = folder / "weir.yaml"
+        self.log_path = folder / "weir.log"
+        self.admin_port = free_port()
+        self.flags = list(flags)
+        self.io = io
+        self.env = env or {}
+        self.process = None
+        self.write_config(config)
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is not None:
+            self.kill()
+            return
+        if self.process.poll() is None:
+            assert self.stop() == 0, self.log_text()
+        self.check_books()
+
+    def write_config(self, config):
+        """A dictionary gets this weir's admin port; a text is taken as it is."""
+        if isinstance(config, dict):
+            config = settings.to_text(settings.with_admin(config, self.admin_port))
+        self.config_path.write_text(config)
+
+    def start(self):
+        command = [BINARY, "run", "--config", str(self.config_path), f"--io={self.io}",
+                   "--log-format=json", *self.flags]
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log,
+                                            env=clean_environment(self.env))
+        wait_until(self.is_up, what="readiness")
+
+    def is_up(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"weir ended with {self.process.returncode}:\n{self.log_text()}")
+        return bool(self.events("ready"))
+
+    def log_text(self):
+        return self.log_path.read_text(errors="replace")
+
+    def log(self):
+        """All whole log lines as objects."""
+        lines = self.log_text().split("\n")[:-1]
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def events(self, name):
+        return [entry for entry in self.log() if entry.get("event") == name]
+
+    @property
+    def admin(self):
+        return f"http://127.0.0.1:{self.admin_port}"
+
+    def status(self):
+        return json.loads(fetch(f"{self.admin}/api/v1/status"))
+
+    def receiver(self, name="statsd"):
+        """The counters of one receiver, as on the status page."""
+        return next(r for r in self.status()["receivers"] if r["id"] == name)
+
+    def exporter(self, name):
+        return next(e for e in self.status()["exporters"] if e["id"] == name)
+
+    def metrics(self):
+        """The self-metrics page, parsed."""
+        return parse(fetch(f"{self.admin}/metrics"))
+
+    def wait_for(self, field, count, name="statsd", seconds=15):
+        """Until a counter of the receiver has reached `count`; returns all of them."""
+        def reached():
+            counters = self.receiver(name)
+            return counters if counters[field] >= count else None
+        return wait_until(reached, seconds, what=f"{field} >= {count}")
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def reload(self, config):
+        """SIGHUP with a new configuration; returns the log entry that tells how it went."""
+        self.write_config(config)
+        names = ("reloaded", "reload_failed", "reload_refused")
+        def answers():
+            return [entry for entry in self.log() if entry.get("event") in names]
+        count = len(answers())
+        self.signal(signal.SIGHUP)
+        wait_until(lambda: len(answers()) > count, what="the reload")
+        return answers()[-1]
+
+    def stop(self, seconds=40):
+        """SIGTERM and the whole drain; returns the exit code."""
+        self.signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def wait(self, seconds=40):
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"weir did not end in {seconds} s:\n{self.log_text()}") from None
+
+    def kill(self):
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def books(self):
+        """The books as closed at the end."""
+        closed = self.events("books_closed")
+        assert closed, f"no closing books in the log:\n{self.log_text()}"
+        return closed[-1]
+
+    def check_books(self):
+        books = self.books()
+        assert books["balanced"] is True, books
+        assert books["items_held"] == 0, books
+        assert books["wire_received"] == books["wire_parsed"] + books["wire_dropped"], books
+        assert books["items_offered"] == (books["items_delivered"] + books["items_rejected"] +
+                                          books["items_dropped"]), books

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * admin_metrics — the self-metrics page, made from stats.def and a few numbers of the process.
+ *
+ * Rows of one metric stand together in stats.def, so that its HELP and TYPE are written once.
+ * Counters of a receiver are summed over its threads: the books are the receiver's, not the
+ * shard's.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "core/base/clock.h"
+#include "tools/weir/admin_page.h"
+#include "tools/weir/books.h"
+#include "tools/weir/process_info.h"
+
+#define LINE_BYTES 512
+
+WEIR_PRINTF(2, 3)
+static void put(struct bytes *out, const char *format, ...)
+{
+    char line[LINE_BYTES];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    if (len > 0) {
+        bytes_append(out, line, (size_t)len < sizeof(line) ? (size_t)len : sizeof(line) - 1);
+    }
+}
+
+static void put_head(struct bytes *out, const char *metric, enum stats_kind kind, const char *help)
+{
+    put(out, "# HELP %s %s\n", metric, help);
+    put(out, "# TYPE %s %s\n", metric, kind == STATS_COUNTER ? "counter" : "gauge");
+}
+
+static void put_sample(struct bytes *out, const char *metric, const char *labels,
+                       const char *more_labels, uint64_t value)
+{
+    const char *comma = labels[0] != 0 && more_labels[0] != 0 ? "," : "";
+    put(out, "%s{%s%s%s} %llu\n", metric, labels, comma, more_labels, (unsigned long long)value);
+}
+
+/* An instance of a scope and the labels that tell it from the others. */
+struct instance {
+    const void *stats;
+    char labels[256];
+};
+
+#define INSTANCES_MAX 128
+
+struct instances {
+    struct instance items[INSTANCES_MAX];
+    uint32_t count;
+    struct receiver_stats sums[INSTANCES_MAX];
+};
+
+/* The next place, or NULL where the page is full: a bound of the page, not of the books. */
+static struct instance *add_instance(struct instances *list, const void *stats)
+{
+    if (list->count == INSTANCES_MAX) {
+        return NULL;
+    }
+    struct instance *instance = &list->items[list->count];
+    instance->stats = stats;
+    list->count++;
+    return instance;
+}
+
+static void collect_receivers(const struct graph *graph, struct instances *list)
+{
+    for (uint32_t i = 0; i < graph->receiver_count; i++) {
+        const struct graph_receiver *entry = graph->receivers[i];
+        struct receiver_stats *sum = &list->sums[list->count];
+        struct instance *instance = entry == NULL ? NULL : add_instance(list, sum);
+        if (instance == NULL) {
+            continue;
+        }
+        books_sum_receiver(entry->receiver, sum);
+        (void)snprintf(instance->labels, sizeof(instance->labels),
+                       "receiver=\"%s\",transport=\"%s\"", entry->id, entry->receiver->transport);
+    }
+}
+
+static void collect_exporters(const struct graph *graph, struct instances *list)
+{
+    for (uint32_t i = 0; i < graph->exporter_count; i++) {
+        const struct graph_exporter *entry = graph->exporters[i];
+        struct instance *instance =
+            entry == NULL ? NULL : add_instance(list, &entry->exporter->stats);
+        if (instance != NULL) {
+            (void)snprintf(instance->labels, sizeof(instance->labels),
+                           "exporter=\"%s\",data_type=\"metrics\"", entry->id);
+        }
+    }
+}
+
+static void collect_workers(const struct life *life, struct instances *list)
+{
+    for (uint32_t i = 0; i <= life->shard_count; i++) {
+        const struct worker *worker = i < life->shard_count ? &life->shards[i] : &life->egress;
+        struct instance *instance = add_instance(list, &worker->stats);
+        if (instance != NULL) {
+            (void)snprintf(instance->labels, sizeof(instance->labels), "thread=\"%s\"",
+                           worker->name);
+        }
+    }
+}
+
+static void put_scope(struct bytes *out, enum stats_scope scope, const struct instances *list)
+{
+    size_t count;
+    const struct stats_row *rows = stats_rows(&count);
+    const char *metric_before = "";
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].scope != scope) {
+            continue;
+        }
+        if (strcmp(rows[i].metric, metric_before) != 0) {
+            put_head(out, rows[i].metric, rows[i].kind, rows[i].help);
+            metric_before = rows[i].metric;
+        }
+        for (uint32_t j = 0; j < list->count; j++) {
+            put_sample(out, rows[i].metric, list->items[j].labels, rows[i].labels,
+                       stats_read(&rows[i], list->items[j].stats));
+        }
+    }
+}
+
+/* weir_items_invalid by the codec's reasons, beside those of stats.def. */
+static void put_line_reasons(struct bytes *out, const struct graph *graph,
+                             const struct instances *list)
+{
+    char labels[128];
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct receiver *receiver = graph->receivers[i]->receiver;
+        for (uint32_t j = 0; j < STATS_LINE_REASON_MAX; j++) {
+            const char *reason = receiver->ops->line_reason(j);
+            if (reason == NULL) {
+                break;
+            }
+            (void)snprintf(labels, sizeof(labels), "reason=\"line_%s\"", reason);
+            put_sample(out, "weir_items_invalid", list->items[i].labels, labels,
+                       counter_read(&list->sums[i].line_reasons[j]));
+        }
+    }
+}
+
+/* The Collector's names for what the books say. */
+static void put_collector_receivers(struct bytes *out, const struct instances *list)
+{
+    put_head(out, "otelcol_receiver_accepted_metric_points", STATS_COUNTER,
+             "Items that entered the pipeline.");
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct receiver_stats *sum = list->items[i].stats;
+        put_sample(out, "otelcol_receiver_accepted_metric_points", list->items[i].labels, "",
+                   counter_read(&sum->items_folded) + counter_read(&sum->items_filtered));
+    }
+    put_head(out, "otelcol_receiver_refused_metric_points", STATS_COUNTER,
+             "Items that could not enter the pipeline.");
+    for (uint32_t i = 0; i < list->count; i++) {
+        put_sample(out, "otelcol_receiver_refused_metric_points", list->items[i].labels, "",
+                   books_invalid(list->items[i].stats));
+    }
+}
+
+static void put_collector_exporters(struct bytes *out, const struct instances *list)
+{
+    put_head(out, "otelcol_exporter_sent_metric_points", STATS_COUNTER,
+             "Items that the upstream accepted.");
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct exporter_stats *stats = list->items[i].stats;
+        put_sample(out, "otelcol_exporter_sent_metric_points", list->items[i].labels, "",
+                   counter_read(&stats->items_delivered));
+    }
+    put_head(out, "otelcol_exporter_send_failed_metric_points", STATS_COUNTER,
+             "Items given up after sending failed.");
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct exporter_stats *stats = list->items[i].stats;
+        put_sample(out, "otelcol_exporter_send_failed_metric_points", list->items[i].labels, "",
+                   counter_read(&stats->items_rejected) +
+                       counter_read(&stats->items_rejected_partial) +
+                       counter_read(&stats->items_dropped_retry) +
+                       counter_read(&stats->items_dropped_shutdown));
+    }
+    put_head(out, "otelcol_exporter_enqueue_failed_metric_points", STATS_COUNTER,
+             "Items that found no room in the queue.");
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct exporter_stats *stats = list->items[i].stats;
+        put_sample(out, "otelcol_exporter_enqueue_failed_metric_points", list->items[i].labels, "",
+                   counter_read(&stats->items_dropped_queue_full));
+    }
+}
+
+static void put_process(struct bytes *out, const struct life *life)
+{
+    struct rusage usage;
+    uint64_t uptime_ns = clock_mono_ns() - life->started_mono_ns;
+    double cpu_seconds = 0;
+    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        cpu_seconds = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                      (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    }
+    put_head(out, "otelcol_process_uptime", STATS_COUNTER, "Seconds since the start.");
+    put(out, "otelcol_process_uptime %.3f\n", (double)uptime_ns / 1e9);
+    put_head(out, "otelcol_process_cpu_seconds", STATS_COUNTER, "CPU time, user and system.");
+    put(out, "otelcol_process_cpu_seconds %.6f\n", cpu_seconds);
+    put_head(out, "otelcol_process_memory_rss", STATS_GAUGE, "Resident memory in bytes.");
+    put(out, "otelcol_process_memory_rss %llu\n", (unsigned long long)process_resident_bytes());
+    put_head(out, "weir_reloads", STATS_COUNTER, "Reloads, by result.");
+    put_sample(out, "weir_reloads", "result=\"ok\"", "", life->reload_count);
+    put_sample(out, "weir_reloads", "result=\"failed\"", "", life->reload_failed_count);
+    put_head(out, "weir_ready", STATS_GAUGE, "1 while weir is ready.");
+    put(out, "weir_ready %d\n", life_is_ready(life) ? 1 : 0);
+    put_head(out, "weir_build_info", STATS_GAUGE, "Always 1.");
+    put_sample(out, "weir_build_info", "version=\"" WEIR_VERSION "\"", "", 1);
+}
+
+void admin_page_metrics(const struct life *life, struct bytes *out)
+{
+    /* Main thread only, and too large for its stack. */
+    static struct instances list;
+    memset(&list, 0, sizeof(list));
+    collect_receivers(life->graph, &list);
+    put_scope(out, STATS_RECEIVER, &list);
+    put_line_reasons(out, life->graph, &list);
+    put_collector_receivers(out, &list);
+    memset(&list, 0, sizeof(list));
+    collect_exporters(life->graph, &list);
+    put_scope(out, STATS_EXPORTER, &list);
+    put_collector_exporters(out, &list);
+    memset(&list, 0, sizeof(list));
+    collect_workers(life, &list);
+    put_scope(out, STATS_WORKER, &list);
+    put_process(out, life);
+}

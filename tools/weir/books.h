@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * books — the three books of a graph, added up over threads, and whether they balance.
+ *
+ * Read while the writers go on, so a live book may be off by what is between two counters; at rest
+ * it is exact. Units: wire in datagrams or lines of a stream, items in samples and refused lines,
+ * out in data points.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/engine/stats.h"
+#include "tools/weir/graph.h"
+
+struct books {
+    struct receiver_stats in;  /* sums over all receivers and shards */
+    uint64_t items_invalid;    /* all reasons */
+    uint64_t items_accepted;   /* folded + forwarded + filtered */
+    struct exporter_stats out; /* sums over all exporters */
+    bool wire_is_balanced;
+    bool items_are_balanced;
+    bool out_is_balanced;
+};
+
+/* One receiver's counters over all its threads. */
+void books_sum_receiver(const struct receiver *receiver, struct receiver_stats *sum);
+
+/* All refused lines and samples of such a sum. */
+uint64_t books_invalid(const struct receiver_stats *sum);
+
+void books_read(const struct graph *graph, struct books *books);
+
+/* One log line per book, and a warning where one does not balance. */
+void books_log(const struct graph *graph, const char *event);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * components — the tables of types.
+ */
+#include "tools/weir/components.h"
+
+#include "exporters/otlp_http_exporter.h"
+#include "io/receivers/statsd_receiver.h"
+
+static const struct receiver_type receiver_types[] = {
+    {"statsd", statsd_receiver_new},
+};
+
+static const struct exporter_type exporter_types[] = {
+    {"otlphttp", otlp_http_exporter_new},
+    {"otlp_http", otlp_http_exporter_new},
+};
+
+static const char *const known_receivers[] = {"statsd", NULL};
+static const char *const known_exporters[] = {"debug",     "file",       "otlphttp",
+                                              "otlp_http", "prometheus", NULL};
+static const char *const known_extensions[] = {"health_check", NULL};
+
+static const char *const planned_receivers[] = {"otlp", "awsxray", "awsecscontainermetrics",
+                                                "prometheus", NULL};
+static const char *const planned_processors[] = {
+    "batch",
+    "memory_limiter",
+    "attributes",
+    "resource",
+    "resource_detection",
+    "resourcedetection",
+    "filter",
+    "span",
+    "metrics_transform",
+    "metricstransform",
+    "metricsgeneration",
+    "cumulativetodelta",
+    "deltatorate",
+    "groupbytrace",
+    "tail_sampling",
+    "probabilistic_sampler",
+    NULL,
+};
+static const char *const planned_exporters[] = {
+    "otlp",
+    "otlp_grpc",
+    "awsxray",
+    "awsemf",
+    "awscloudwatchlogs",
+    "prometheusremotewrite",
+    "prometheus_remote_write",
+    "load_balancing",
+    "loadbalancing",
+    NULL,
+};
+static const char *const planned_extensions[] = {"sigv4auth",       "awsproxy",  "file_storage",
+                                                 "bearertokenauth", "basicauth", "zpages",
+                                                 "pprof",           NULL};
+
+static const struct graph_types types = {
+    .known =
+        {
+            [GRAPH_RECEIVER] = known_receivers,
+            [GRAPH_EXPORTER] = known_exporters,
+            [GRAPH_EXTENSION] = known_extensions,
+        },
+    .planned =
+        {
+            [GRAPH_RECEIVER] = planned_receivers,
+            [GRAPH_PROCESSOR] = planned_processors,
+            [GRAPH_EXPORTER] = planned_exporters,
+            [GRAPH_EXTENSION] = planned_extensions,
+        },
+};
+
+const struct receiver_type *components_find_receiver(struct slice type)
+{
+    for (size_t i = 0; i < COUNT_OF(receiver_types); i++) {
+        if (slice_is_text(type, receiver_types[i].type)) {
+            return &receiver_types[i];
+        }
+    }
+    return NULL;
+}
+
+const struct exporter_type *components_find_exporter(struct slice type)
+{
+    for (size_t i = 0; i < COUNT_OF(exporter_types); i++) {
+        if (slice_is_text(type, exporter_types[i].type)) {
+            return &exporter_types[i];
+        }
+    }
+    return NULL;
+}
+
+const struct graph_types *components_types(void)
+{
+    return &types;
+}
+
+int extension_health_check_read(struct config_reader *config, struct extension_health_check *out)
+{
+    *out = (struct extension_health_check){0};
+    (void)config_read_endpoint(config, "endpoint", "localhost:13133", &out->endpoint);
+    (void)config_read_text(config, "path", "/", &out->path);
+    config_known_unsupported(config, "tls");
+    config_known_unsupported(config, "response_body");
+    config_known_unsupported(config, "check_collector_pipeline");
+    if (out->path.len == 0 || out->path.ptr[0] != '/') {
+        config_refuse(config, "path", "a path begins with '/'");
+    }
+    return config_reader_finish(config);
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * graph_build — components from their settings, pipelines from the references between them.
+ *
+ * Every component is made, also one that nothing refers to, so that its settings are checked; only
+ * those that are referenced are kept, as in the Collector.
+ */
+#include "tools/weir/graph_build.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/fault.h"
+#include "core/base/mem.h"
+#include "tools/weir/config_print.h"
+
+static void tree_release(struct graph_tree *tree)
+{
+    if (tree == NULL) {
+        return;
+    }
+    ASSERT(tree->user_count > 0);
+    tree->user_count--;
+    if (tree->user_count == 0) {
+        config_tree_fini(&tree->tree);
+        mem_free(tree);
+    }
+}
+
+void graph_receiver_free(struct graph_receiver *entry)
+{
+    if (entry == NULL) {
+        return;
+    }
+    if (entry->receiver != NULL) {
+        entry->receiver->ops->close(entry->receiver);
+    }
+    tree_release(entry->tree);
+    mem_free(entry->id);
+    mem_free(entry->settings);
+    mem_free(entry->pipelines);
+    mem_free(entry);
+}
+
+void graph_exporter_free(struct graph_exporter *entry)
+{
+    if (entry == NULL) {
+        return;
+    }
+    if (entry->exporter != NULL) {
+        entry->exporter->ops->close(entry->exporter);
+    }
+    tree_release(entry->tree);
+    mem_free(entry->id);
+    mem_free(entry->settings);
+    mem_free(entry);
+}
+
+void graph_parts_free(struct graph *graph)
+{
+    for (uint32_t i = 0; i < graph->exporter_count; i++) {
+        graph_exporter_free(graph->exporters[i]);
+    }
+    for (uint32_t i = 0; i < graph->pipeline_count && graph->pipeline_ids != NULL; i++) {
+        mem_free(graph->pipeline_ids[i]);
+    }
+    mem_free(graph->exporters);
+    mem_free(graph->receivers);
+    mem_free(graph->pipelines);
+    mem_free(graph->pipeline_ids);
+    graph_config_fini(&graph->config);
+    tree_release(graph->tree);
+    mem_free(graph);
+}
+
+/* The settings as text, secrets included; compared, never shown. Owned by the caller. */
+static char *settings_text(const struct config_node *node)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *stream = open_memstream(&text, &len);
+    if (stream == NULL) {
+        return NULL;
+    }
+    config_print(node, CONFIG_FORMAT_JSON, false, stream);
+    (void)fclose(stream); /* writes to memory only */
+    char *copy = text == NULL ? NULL : mem_copy_text(text, len);
+    mem_free(text);
+    return copy;
+}
+
+static char *path_of(const struct graph_component *component)
+{
+    char path[CONFIG_PATH_MAX_BYTES];
+    int len = snprintf(path, sizeof(path), "%s.%.*s", graph_kind_section(component->kind),
+                       (int)component->id.text.len, (const char *)component->id.text.ptr);
+    return mem_copy_text(path, len < (int)sizeof(path) ? (size_t)len : sizeof(path) - 1);
+}
+
+/* Opens the reader of a component's settings. 0 or -ENOMEM. */
+static int open_reader(struct config_reader *reader, struct config_report *report,
+                       const struct graph_component *component)
+{
+    char *path = path_of(component);
+    if (path == NULL) {
+        return -ENOMEM;
+    }
+    config_reader_open(reader, report, component->node, path);
+    mem_free(path);
+    return 0;
+}
+
+static int build_receiver(struct graph *graph, struct config_report *report,
+                          const struct graph_component *component)
+{
+    struct config_reader reader;
+    struct graph_receiver *entry = mem_alloc(sizeof(*entry));
+    if (entry == NULL || open_reader(&reader, report, component) != 0) {
+        mem_free(entry);
+        return -ENOMEM;
+    }
+    entry->id = mem_copy_text(component->id.text.ptr, component->id.text.len);
+    entry->settings = settings_text(component->node);
+    entry->tree = graph->tree;
+    graph->tree->user_count++;
+    const struct receiver_type *type = components_find_receiver(component->id.type);
+    int err = entry->id == NULL || entry->settings == NULL
+                  ? -ENOMEM
+                  : type->make(&reader, entry->id, &entry->receiver);
+    if (err != 0 || !component->is_referenced) {
+        graph_receiver_free(entry);
+        return err;
+    }
+    graph->receivers[graph->receiver_count] = entry;
+    graph->receiver_count++;
+    return 0;
+}
+
+static int build_exporter(struct graph *graph, struct config_report *report,
+                          const struct graph_component *component)
+{
+    struct config_reader reader;
+    struct graph_exporter *entry = mem_alloc(sizeof(*entry));
+    if (entry == NULL || open_reader(&reader, report, component) != 0) {
+        mem_free(entry);
+        return -ENOMEM;
+    }
+    entry->id = mem_copy_text(component->id.text.ptr, component->id.text.len);
+    entry->settings = settings_text(component->node);
+    entry->tree = graph->tree;
+    graph->tree->user_count++;
+    const struct exporter_type *type = components_find_exporter(component->id.type);
+    int err = entry->id == NULL || entry->settings == NULL
+                  ? -ENOMEM
+                  : type->make(&reader, entry->id, &entry->exporter);
+    if (err != 0 || !component->is_referenced) {
+        graph_exporter_free(entry);
+        return err;
+    }
+    graph->exporters[graph->exporter_count] = entry;
+    graph->exporter_count++;
+    return 0;
+}
+
+static int build_extension(struct graph *graph, struct config_report *report,
+                           const struct graph_component *component)
+{
+    struct config_reader reader;
+    struct extension_health_check health;
+    if (open_reader(&reader, report, component) != 0) {
+        return -ENOMEM;
+    }
+    int err = extension_health_check_read(&reader, &health);
+    if (err == 0 && component->is_referenced) {
+        graph->health = health;
+        graph->has_health = true;
+    }
+    return err;
+}
+
+/* Makes all components; goes on after a bad one, so that everything is reported. */
+static int build_components(struct graph *graph, struct config_report *report)
+{
+    int result = 0;
+    for (uint32_t i = 0; i < graph->config.component_count; i++) {
+        const struct graph_component *component = &graph->config.components[i];
+        int err = 0;
+        if (component->kind == GRAPH_RECEIVER &&
+            components_find_receiver(component->id.type) != NULL) {
+            err = build_receiver(graph, report, component);
+        } else if (component->kind == GRAPH_EXPORTER &&
+                   components_find_exporter(component->id.type) != NULL) {
+            err = build_exporter(graph, report, component);
+        } else if (component->kind == GRAPH_EXTENSION &&
+                   slice_is_text(component->id.type, "health_check")) {
+            err = build_extension(graph, report, component);
+        }
+        result = err != 0 ? err : result;
+    }
+    return result;
+}
+
+static struct exporter *exporter_by_id(const struct graph *graph, struct slice id)
+{
+    for (uint32_t i = 0; i < graph->exporter_count; i++) {
+        if (slice_is_text(id, graph->exporters[i]->id)) {
+            return graph->exporters[i]->exporter;
+        }
+    }
+    return NULL;
+}
+
+static int build_pipeline(struct graph *graph, struct config_report *report, uint32_t index)
+{
+    const struct graph_pipeline *source = &graph->config.pipelines[index];
+    struct exporter *routes[BATCH_ROUTES_MAX];
+    if (source->signal != GRAPH_METRICS) {
+        config_error(report, source->mark, NULL,
+                     "no receiver of this build makes %s; only metrics pipelines are supported yet",
+                     graph_signal_name(source->signal));
+        return FAULT_CONFIG;
+    }
+    if (source->exporters.count > BATCH_ROUTES_MAX) {
+        config_error(report, source->mark, NULL, "more than %d exporters", BATCH_ROUTES_MAX);
+        return FAULT_CONFIG;
+    }
+    for (uint32_t i = 0; i < source->exporters.count; i++) {
+        uint32_t at = source->exporters.refs[i].component_index;
+        routes[i] = exporter_by_id(graph, graph->config.components[at].id.text);
+        ASSERT(routes[i] != NULL);
+    }
+    graph->pipeline_ids[index] = mem_copy_text(source->id.text.ptr, source->id.text.len);
+    if (graph->pipeline_ids[index] == NULL) {
+        return -ENOMEM;
+    }
+    pipeline_init(&graph->pipelines[index], graph->pipeline_ids[index], SIGNAL_METRICS, routes,
+                  source->exporters.count);
+    return 0;
+}
+
+static bool pipeline_has_receiver(const struct graph *graph, uint32_t index, const char *id)
+{
+    const struct graph_refs *refs = &graph->config.pipelines[index].receivers;
+    for (uint32_t i = 0; i < refs->count; i++) {
+        uint32_t at = refs->refs[i].component_index;
+        if (slice_is_text(graph->config.components[at].id.text, id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Tells each receiver which pipelines name it. */
+static int connect_receivers(struct graph *graph)
+{
+    for (uint32_t i = 0; i < graph->receiver_count; i++) {
+        struct graph_receiver *entry = graph->receivers[i];
+        entry->pipelines = mem_alloc_array(graph->pipeline_count, sizeof(entry->pipelines[0]));
+        if (entry->pipelines == NULL) {
+            return -ENOMEM;
+        }
+        for (uint32_t j = 0; j < graph->pipeline_count; j++) {
+            if (pipeline_has_receiver(graph, j, entry->id)) {
+                entry->pipelines[entry->pipeline_count] = &graph->pipelines[j];
+                entry->pipeline_count++;
+            }
+        }
+    }
+    return 0;
+}
+
+static int build_pipelines(struct graph *graph, struct config_report *report)
+{
+    graph->pipelines = mem_alloc_array(graph->config.pipeline_count, sizeof(graph->pipelines[0]));
+    graph->pipeline_ids = mem_alloc_array(graph->config.pipeline_count, sizeof(char *));
+    if (graph->pipelines == NULL || graph->pipeline_ids == NULL) {
+        return -ENOMEM;
+    }
+    graph->pipeline_count = graph->config.pipeline_count;
+    for (uint32_t i = 0; i < graph->pipeline_count; i++) {
+        int err = build_pipeline(graph, report, i);
+        if (err != 0) {
+            return err;
+        }
+    }
+    return connect_receivers(graph);
+}
+
+static int make_room(struct graph *graph)
+{
+    uint32_t count = graph->config.component_count;
+    graph->receivers = mem_alloc_array(count, sizeof(graph->receivers[0]));
+    graph->exporters = mem_alloc_array(count, sizeof(graph->exporters[0]));
+    return graph->receivers == NULL || graph->exporters == NULL ? -ENOMEM : 0;
+}
+
+static int build(struct graph *graph, struct config_report *report,
+                 const struct config_inputs *inputs)
+{
+    int err = config_load(&graph->tree->tree, report, inputs, &graph->origin);
+    if (err != 0) {
+        return err;
+    }
+    int graph_err =
+        graph_config_read(&graph->config, &graph->tree->tree, components_types(), report);
+    err = make_room(graph);
+    if (err != 0) {
+        return err;
+    }
+    int component_err = build_components(graph, report);
+    if (graph_err != 0 || component_err != 0) {
+        return graph_err != 0 ? graph_err : component_err;
+    }
+    return build_pipelines(graph, report);
+}
+
+int graph_load(const struct config_inputs *inputs, bool is_strict, struct graph **out)
+{
+    struct graph *graph = mem_alloc(sizeof(*graph));
+    struct config_report *report = mem_alloc(sizeof(*report));
+    if (graph != NULL) {
+        graph->tree = mem_alloc(sizeof(*graph->tree));
+    }
+    if (graph == NULL || report == NULL || graph->tree == NULL) {
+        mem_free(graph);
+        mem_free(report);
+        return -ENOMEM;
+    }
+    graph->tree->user_count = 1;
+    int err = config_tree_init(&graph->tree->tree);
+    if (err == 0) {
+        config_report_init(report, &graph->tree->tree);
+        err = build(graph, report, inputs);
+        config_report_print(report, stderr);
+        if (err == 0 && !config_report_is_ok(report, is_strict)) {
+            err = FAULT_CONFIG;
+        }
+    }
+    mem_free(report);
+    if (err != 0) {
+        graph_free(graph);
+        return err;
+    }
+    *out = graph;
+    return 0;
+}
+
+const struct config_node *graph_root(const struct graph *graph)
+{
+    return graph->tree->tree.root;
+}

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * life — start, the states of an orderly end, and reload.
+ *
+ * One timer looks every LIFE_TICK_MS at what the current state waits for; while nothing is wanted
+ * it rests. Signals come through a descriptor, so that they are handled between turns like all
+ * else.
+ */
+#include "tools/weir/life.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/fault.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "tools/weir/admin.h"
+#include "tools/weir/books.h"
+#include "tools/weir/cpus.h"
+#include "tools/weir/preset.h"
+
+#define LIFE_TICK_MS 20
+/* Input that was silent for this long is over; then there is nothing to settle for. */
+#define LIFE_QUIET_MS 500
+#define LIFE_DEFAULT_PATH "/etc/weir/config.yaml"
+#define SKETCH_MAX_BYTES (UINT64_C(4) * 1024 * 1024 * 1024)
+
+const char *life_state_text(enum life_state state)
+{
+    static const char *const texts[] = {
+#define LIFE_STATE_TEXT(member, text) [LIFE_##member] = text,
+        LIFE_STATES(LIFE_STATE_TEXT)
+#undef LIFE_STATE_TEXT
+    };
+    ASSERT((size_t)state < COUNT_OF(texts));
+    return texts[state];
+}
+
+bool life_is_ready(const struct life *life)
+{
+    return life->state == LIFE_RUNNING && life->graph != NULL;
+}
+
+uint64_t life_received_total(const struct life *life)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < life->graph->receiver_count; i++) {
+        const struct graph_receiver *entry = life->graph->receivers[i];
+        for (uint32_t j = 0; entry != NULL && j < entry->receiver->counters_count; j++) {
+            total += counter_read(&entry->receiver->counters[j].stats->wire_received);
+        }
+    }
+    return total;
+}
+
+/* --- states ---------------------------------------------------------------------------------- */
+
+static void arm_tick(struct life *life, uint64_t now_mono_ns)
+{
+    int err = loop_timer_arm(life->loop, &life->tick, now_mono_ns + LIFE_TICK_MS * CLOCK_NS_PER_MS);
+    /* The heap has room for the main thread's few timers from the start. */
+    ASSERT(err == 0);
+}
+
+static void enter(struct life *life, enum life_state state, uint64_t now_mono_ns)
+{
+    ASSERT(state > life->state);
+    life->state = state;
+    log_info("state", LOG_TEXT("state", life_state_text(state)));
+    switch (state) {
+    case LIFE_RUNNING:
+        break;
+    case LIFE_SETTLING:
+        life->drain_deadline_mono_ns = now_mono_ns + life->cli->drain_timeout_ns;
+        life->settle_until_mono_ns = now_mono_ns + life->cli->drain_timeout_ns / 5 * 2;
+        life->quiet_since_mono_ns = now_mono_ns;
+        life->received_before = life_received_total(life);
+        break;
+    case LIFE_FLUSHING:
+        graph_drain_receivers(life->graph, NULL);
+        break;
+    case LIFE_DELIVERING:
+        graph_drain_exporters(life->graph, life->drain_deadline_mono_ns);
+        for (uint32_t i = 0; i < life->old_graph_count; i++) {
+            graph_drain_exporters(life->old_graphs[i], life->drain_deadline_mono_ns);
+        }
+        break;
+    case LIFE_ENDED:
+        break;
+    }
+}
+
+/* Old graphs go when nothing of theirs is left under way. */
+static void sweep_old_graphs(struct life *life)
+{
+    uint32_t kept_count = 0;
+    for (uint32_t i = 0; i < life->old_graph_count; i++) {
+        struct graph *old = life->old_graphs[i];
+        bool is_over = graph_receivers_are_drained(old);
+        if (is_over && !old->is_draining_exporters) {
+            old->is_draining_exporters = true;
+            graph_drain_exporters(old, clock_mono_ns() + life->cli->drain_timeout_ns);
+        }
+        if (is_over && graph_exporters_are_idle(old)) {
+            graph_free(old);
+            continue;
+        }
+        life->old_graphs[kept_count] = old;
+        kept_count++;
+    }
+    life->old_graph_count = kept_count;
+}
+
+static bool is_settled(struct life *life, uint64_t now_mono_ns)
+{
+    uint64_t received = life_received_total(life);
+    if (received != life->received_before) {
+        life->received_before = received;
+        life->quiet_since_mono_ns = now_mono_ns;
+    }
+    return now_mono_ns - life->quiet_since_mono_ns >= LIFE_QUIET_MS * CLOCK_NS_PER_MS ||
+           now_mono_ns >= life->settle_until_mono_ns;
+}
+
+static void step(struct life *life, uint64_t now_mono_ns)
+{
+    bool is_late = now_mono_ns >= life->drain_deadline_mono_ns;
+    switch (life->state) {
+    case LIFE_RUNNING:
+    case LIFE_ENDED:
+        break;
+    case LIFE_SETTLING:
+        if (is_settled(life, now_mono_ns) || is_late) {
+            enter(life, LIFE_FLUSHING, now_mono_ns);
+        }
+        break;
+    case LIFE_FLUSHING:
+        if (graph_receivers_are_drained(life->graph) || is_late) {
+            enter(life, LIFE_DELIVERING, now_mono_ns);
+        }
+        break;
+    case LIFE_DELIVERING:
+        /* Exporters give up at the deadline; a grace of one second lets them say so. */
+        if ((graph_exporters_are_idle(life->graph) && life->old_graph_count == 0) ||
+            now_mono_ns >= life->drain_deadline_mono_ns + CLOCK_NS_PER_S) {
+            enter(life, LIFE_ENDED, now_mono_ns);
+        }
+        break;
+    }
+}
+
+static void life_on_tick(struct timer *timer, uint64_t now_mono_ns)
+{
+    struct life *life = CONTAINER_OF(timer, struct life, tick);
+    sweep_old_graphs(life);
+    step(life, now_mono_ns);
+    if (life->state != LIFE_ENDED && (life->state != LIFE_RUNNING || life->old_graph_count > 0)) {
+        arm_tick(life, now_mono_ns);
+    }
+}
+
+/* --- reload ---------------------------------------------------------------------------------- */
+
+static void reload(struct life *life)
+{
+    struct graph *fresh = NULL;
+    if (life->old_graph_count == LIFE_OLD_GRAPHS_MAX) {
+        life->reload_failed_count++;
+        log_warn("reload_refused", LOG_TEXT("reason", "earlier graphs are still draining"));
+        return;
+    }
+    int err = graph_load(&life->inputs, false, &fresh);
+    if (err != 0) {
+        life->reload_failed_count++;
+        log_error("reload_failed", LOG_FAULT("reason", err),
+                  LOG_TEXT("running", "the former configuration"));
+        return;
+    }
+    struct graph *old = life->graph;
+    err = graph_open(fresh, old, &life->home);
+    if (err != 0) {
+        life->reload_failed_count++;
+        log_error("reload_failed", LOG_FAULT("reason", err),
+                  LOG_TEXT("running", "the former configuration"));
+        graph_free(fresh);
+        return;
+    }
+    life->graph = fresh;
+    life->reload_count++;
+    graph_drain_receivers(old, fresh);
+    life->old_graphs[life->old_graph_count] = old;
+    life->old_graph_count++;
+    arm_tick(life, loop_now_mono_ns(life->loop));
+    log_info("reloaded", LOG_SLICE("config", fresh->origin));
+}
+
+/* --- signals --------------------------------------------------------------------------------- */
+
+static void on_end_signal(struct life *life)
+{
+    if (life->state != LIFE_RUNNING) {
+        log_warn("forced_end", LOG_TEXT("reason", "a second signal"));
+        life->is_forced = true;
+        return;
+    }
+    enter(life, LIFE_SETTLING, loop_now_mono_ns(life->loop));
+    arm_tick(life, loop_now_mono_ns(life->loop));
+}
+
+static void life_on_signal(struct loop_poll *poll, uint32_t events)
+{
+    (void)events;
+    struct life *life = CONTAINER_OF(poll, struct life, signals);
+    struct signalfd_siginfo info;
+    while (read(life->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        switch (info.ssi_signo) {
+        case SIGTERM:
+        case SIGINT:
+            on_end_signal(life);
+            break;
+        case SIGHUP:
+            if (life->state == LIFE_RUNNING) {
+                reload(life);
+            }
+            break;
+        case SIGUSR1:
+            books_log(life->graph, "status");
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+static void life_on_signals_closed(struct loop_poll *poll)
+{
+    (void)poll;
+}
+
+static int watch_signals(struct life *life)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
+    (void)sigaddset(&set, SIGUSR1);
+    (void)sigaddset(&set, SIGPIPE);
+    /* Before any thread starts, so that all of them inherit it. SIGPIPE is an errno to us. */
+    int err = -pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (err != 0) {
+        return err;
+    }
+    (void)sigdelset(&set, SIGPIPE);
+    life->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    return life->signal_fd < 0 ? -errno : 0;
+}
+
+/* --- threads --------------------------------------------------------------------------------- */
+
+/* Pinned when asked to, or when the mask is a proper part of the host and leaves a CPU to egress.
+ */
+static bool wants_pinning(const struct life *life)
+{
+    bool is_subset;
+    uint32_t mask_count = cpus_mask_count(&is_subset);
+    return life->cli->is_pinned || (is_subset && mask_count > life->shard_count);
+}
+
+static int start_worker(struct life *life, struct worker *worker, uint32_t index,
+                        enum loop_backend backend)
+{
+    bool is_shard = index < life->shard_count;
+    char *name = life->thread_names[index];
+    (void)snprintf(name, sizeof(life->thread_names[index]), is_shard ? "shard-%u" : "egress-%u",
+                   is_shard ? index : 0);
+    struct worker_options options = {
+        .name = name,
+        .id = is_shard ? index : 0,
+        .cpu = wants_pinning(life) ? cpus_at(index) : -1,
+        .loop = {.backend = backend},
+    };
+    int err = worker_start(worker, &options);
+    if (err != 0) {
+        log_error("thread_start_failed", LOG_TEXT("thread", name), LOG_FAULT("reason", err),
+                  LOG_TEXT("io", worker->backend_text));
+    }
+    return err;
+}
+
+static int start_workers(struct life *life)
+{
+    life->shard_count = life->cli->shard_count != 0 ? life->cli->shard_count : cpus_usable_count();
+    life->shards =
+        mem_alloc_aligned(WEIR_CACHE_LINE_BYTES, life->shard_count * sizeof(life->shards[0]));
+    life->thread_names = mem_alloc_array(life->shard_count + 1, sizeof(life->thread_names[0]));
+    if (life->shards == NULL || life->thread_names == NULL) {
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < life->shard_count; i++) {
+        int err = start_worker(life, &life->shards[i], i, life->cli->backend);
+        if (err != 0) {
+            life->shard_count = i;
+            return err;
+        }
+    }
+    /* Egress speaks to few peers and to libcurl's descriptors: epoll serves it best. */
+    return start_worker(life, &life->egress, life->shard_count, LOOP_BACKEND_EPOLL);
+}
+
+static void stop_workers(struct life *life)
+{
+    for (uint32_t i = 0; i < life->shard_count; i++) {
+        worker_stop(&life->shards[i]);
+    }
+    worker_stop(&life->egress);
+    mem_free(life->shards);
+    mem_free(life->thread_names);
+}
+
+static void make_instance_id(struct life *life)
+{
+    uint8_t bytes[16];
+    /* Only uniqueness is at stake, and 16 bytes never come short. */
+    (void)getrandom(bytes, sizeof(bytes), 0);
+    bytes[6] = (uint8_t)((bytes[6] & 0x0F) | 0x40);
+    bytes[8] = (uint8_t)((bytes[8] & 0x3F) | 0x80);
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bool has_dash = i == 4 || i == 6 || i == 8 || i == 10;
+        int len = snprintf(life->instance_id + at, sizeof(life->instance_id) - at, "%s%02x",
+                           has_dash ? "-" : "", bytes[i]);
+        at += (size_t)len;
+    }
+}
+
+static bool binds_any(void)
+{
+    const char *wish = getenv("WEIR_BIND_ANY");
+    return getenv("ECS_CONTAINER_METADATA_URI_V4") != NULL ||
+           (wish != NULL && strcmp(wish, "1") == 0);
+}
+
+static void make_home(struct life *life)
+{
+    make_instance_id(life);
+    life->home = (struct receiver_home){
+        .shards = life->shards,
+        .shard_count = life->shard_count,
+        .egress = &life->egress,
+        .instance_id = life->instance_id,
+        .binds_any = binds_any(),
+        .sketch_max_bytes = SKETCH_MAX_BYTES,
+    };
+    (void)getrandom(&life->home.hash_seed, sizeof(life->home.hash_seed), 0);
+    if (life->home.binds_any) {
+        log_info("binds_any_address", LOG_TEXT("reason", "inside an ECS task, or WEIR_BIND_ANY=1"),
+                 LOG_TEXT("applies_to", "hosts the configuration does not spell out"));
+    }
+}
+
+/* --- the whole ------------------------------------------------------------------------------- */
+
+static void log_start(const struct life *life)
+{
+    log_info("starting", LOG_TEXT("version", WEIR_VERSION), LOG_U64("shards", life->shard_count),
+             LOG_TEXT("io", life->shards[0].backend_text), LOG_SLICE("config", life->graph->origin),
+             LOG_U64("drain_timeout_ms", life->cli->drain_timeout_ns / CLOCK_NS_PER_MS));
+}
+
+static int open_all(struct life *life)
+{
+    const struct loop_options options = {.backend = LOOP_BACKEND_EPOLL};
+    int err = loop_open(&options, &life->loop, NULL);
+    if (err != 0) {
+        return err;
+    }
+    life->started_unix_ns = loop_now_unix_ns(life->loop);
+    life->started_mono_ns = loop_now_mono_ns(life->loop);
+    life->tick.on_fire = life_on_tick;
+    life->signals = (struct loop_poll){
+        .fd = life->signal_fd, .on_ready = life_on_signal, .on_closed = life_on_signals_closed};
+    err = loop_poll_watch(life->loop, &life->signals, LOOP_POLL_READ);
+    if (err != 0) {
+        return err;
+    }
+    err = start_workers(life);
+    if (err != 0) {
+        return err;
+    }
+    make_home(life);
+    log_start(life);
+    err = graph_open(life->graph, NULL, &life->home);
+    if (err != 0) {
+        return err;
+    }
+    err = admin_open(life, &life->admin);
+    if (err == 0) {
+        log_info("ready",
+                 LOG_U64("after_ms", (clock_mono_ns() - life->started_mono_ns) / CLOCK_NS_PER_MS));
+    }
+    return err;
+}
+
+/* One turn; a wait that fails is tried again, and said. */
+static void turn(struct life *life, uint64_t wait_max_ns)
+{
+    int handled = loop_turn(life->loop, wait_max_ns);
+    uint64_t suppressed_count;
+    if (handled < 0 && handled != -EINTR &&
+        log_limit_admit(&life->turn_limit, clock_mono_ns(), &suppressed_count)) {
+        log_error("wait_failed", LOG_FAULT("reason", handled));
+    }
+}
+
+static void close_all(struct life *life)
+{
+    if (life->graph != NULL && life->egress.is_started) {
+        books_log(life->graph, "books_closed");
+    }
+    admin_close(life->admin);
+    graph_free(life->graph);
+    for (uint32_t i = 0; i < life->old_graph_count; i++) {
+        graph_free(life->old_graphs[i]);
+    }
+    stop_workers(life);
+    if (life->loop != NULL) {
+        loop_timer_cancel(life->loop, &life->tick);
+        loop_poll_stop(life->loop, &life->signals);
+        for (uint32_t i = 0; i < 8; i++) {
+            turn(life, 0); /* lets what was stopped close */
+        }
+        loop_close(life->loop);
+    }
+    if (life->signal_fd >= 0) {
+        (void)close(life->signal_fd); /* nothing was written to it */
+    }
+}
+
+int life_run(const struct cli *cli)
+{
+    static struct life life;
+    life.cli = cli;
+    life.signal_fd = -1;
+    life.inputs = (struct config_inputs){
+        .uris = cli->uris,
+        .uri_count = cli->uri_count,
+        .sets = cli->sets,
+        .set_count = cli->set_count,
+        .default_path = LIFE_DEFAULT_PATH,
+        .preset_name = preset_default_name(),
+        .preset_text = preset_default_text(),
+    };
+    int err = graph_load(&life.inputs, false, &life.graph);
+    if (err != 0) {
+        log_error("configuration_refused", LOG_FAULT("reason", err));
+        return err == FAULT_CONFIG ? EXIT_CODE_CONFIG : EXIT_CODE_FAILED;
+    }
+    err = watch_signals(&life);
+    if (err == 0) {
+        err = open_all(&life);
+    }
+    if (err != 0) {
+        log_error("start_failed", LOG_FAULT("reason", err));
+    } else {
+        while (life.state != LIFE_ENDED && !life.is_forced) {
+            turn(&life, UINT64_MAX);
+        }
+    }
+    close_all(&life);
+    return err == 0 && !life.is_forced ? EXIT_CODE_OK : EXIT_CODE_FAILED;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * preset — everything visible at home, nothing sent anywhere.
+ */
+#include "tools/weir/preset.h"
+
+const char *preset_default_name(void)
+{
+    return "embedded default";
+}
+
+const char *preset_default_text(void)
+{
+    return "receivers:\n"
+           "  statsd:\n"
+           "    aggregation_interval: 10s\n"
+           "    enable_simple_tags: true\n"
+           "    is_monotonic_counter: true\n"
+           "    listeners:\n"
+           "      - transport: udp\n"
+           "      - transport: tcp\n"
+           "exporters:\n"
+           "  prometheus: {}\n"
+           "extensions:\n"
+           "  health_check: {}\n"
+           "service:\n"
+           "  extensions: [health_check]\n"
+           "  pipelines:\n"
+           "    metrics:\n"
+           "      receivers: [statsd]\n"
+           "      exporters: [prometheus]\n";
+}
