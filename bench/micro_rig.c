@@ -79,13 +79,42 @@ void rig_close(struct rig *rig)
     *rig = (struct rig){0};
 }
 
-int rig_fill(struct corpus *corpus, uint32_t series_count, bool is_tagged)
+int rig_fill(struct corpus *corpus, const struct rig_input *input, uint64_t seed)
 {
     struct corpus_options options = corpus_default_options();
-    options.series_count = series_count;
-    options.tag_count = is_tagged ? 2 : 0;
-    options.line_bytes = is_tagged ? RIG_TAGGED_LINE_BYTES : RIG_UNTAGGED_LINE_BYTES;
+    options.seed = seed;
+    options.series_count = input->series_count;
+    options.tag_count = input->is_tagged ? 2 : 0;
+    options.line_bytes = input->is_tagged ? RIG_TAGGED_LINE_BYTES : RIG_UNTAGGED_LINE_BYTES;
     return corpus_build(corpus, &options);
+}
+
+static void ingest_lines(struct rig *rig, uint32_t shard_index, const struct corpus *corpus)
+{
+    struct slice rest = slice_of(corpus->bytes, corpus->bytes_used);
+    while (rest.len > 0) {
+        size_t end = slice_find(rest, '\n');
+        struct point point = rig_point(slice_first(rest, end));
+        shard_ingest(&rig->seals[shard_index], &point, 1, rig->now_ns, &rig->stats);
+        rest = slice_from(rest, end + 1);
+    }
+}
+
+int rig_bear(struct rig *rig, const struct rig_input *input)
+{
+    for (uint32_t i = 0; i < rig->shard_count; i++) {
+        struct corpus corpus = {0};
+        int err = rig_fill(&corpus, input, RIG_MEET_SEED + 1 + i);
+        if (err == 0) {
+            ingest_lines(rig, i, &corpus);
+        }
+        corpus_fini(&corpus);
+        if (err != 0) {
+            return err;
+        }
+        ASSERT(rig->seals[i].table.live_count == input->series_count);
+    }
+    return 0;
 }
 
 struct slice rig_datagram(const struct corpus *corpus, uint32_t index)

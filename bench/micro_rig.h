@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bench/load_corpus.h"
@@ -35,14 +36,29 @@ struct rig {
 WEIR_MUST_USE int rig_open(struct rig *rig, uint32_t shard_count, uint32_t series_max);
 void rig_close(struct rig *rig);
 
+/* What a benchmark meets. */
+struct rig_input {
+    uint32_t series_count;
+    bool is_tagged; /* 60-byte lines, else 34 */
+};
+
 /*
- * rig_fill — the datagrams of `series_count` counters, tagged (60-byte lines) or not (34).
+ * rig_fill — the datagrams of `input`, in an order that follows from `seed`.
  *
  *   corpus   zeroed; corpus_fini is due in any case
  *
  * Returns what corpus_build returns.
  */
-WEIR_MUST_USE int rig_fill(struct corpus *corpus, uint32_t series_count, bool is_tagged);
+WEIR_MUST_USE int rig_fill(struct corpus *corpus, const struct rig_input *input, uint64_t seed);
+
+/*
+ * rig_bear — brings the series of `input` to life on every shard, on each in an order of its own,
+ * so that neither records nor keys are met later in the order in which they lie in memory. Seeds
+ * from RIG_MEET_SEED + 1 on are used; benchmarks meet the series in the order of RIG_MEET_SEED.
+ * Returns what corpus_build returns.
+ */
+#define RIG_MEET_SEED 1
+WEIR_MUST_USE int rig_bear(struct rig *rig, const struct rig_input *input);
 
 /* Datagram `index` as a socket would show it: without its last newline. Borrows from the corpus. */
 struct slice rig_datagram(const struct corpus *corpus, uint32_t index);

@@ -7,6 +7,7 @@
  * run.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "bench/micro.h"
 #include "bench/micro_rig.h"
@@ -46,30 +47,31 @@ static uint64_t route_call(struct micro *micro)
     return counter_read(&c->rig.stats.items_folded);
 }
 
-static int route_measure(uint32_t series_count, const char *size, bool is_tagged, double budget_ns)
+static int route_measure(const struct rig_input *input, const char *size, double budget_ns)
 {
     static struct route_case c;
     char name[64];
-    (void)snprintf(name, sizeof(name), "route/%s/%s", is_tagged ? "tagged" : "untagged",
+    (void)snprintf(name, sizeof(name), "route/%s/%s", input->is_tagged ? "tagged" : "untagged",
                    size); /* fits */
     c = (struct route_case){
         .sink = {.points = c.points, .point_cap = POINT_BURST_MAX, .on_points = route_on_points},
     };
-    int err = rig_fill(&c.corpus, series_count, is_tagged);
+    int err = rig_fill(&c.corpus, input, RIG_MEET_SEED);
     if (err == 0) {
-        err = rig_open(&c.rig, 1, series_count);
+        err = rig_open(&c.rig, 1, input->series_count);
+    }
+    if (err == 0) {
+        err = rig_bear(&c.rig, input);
     }
     if (err == 0) {
         c.micro = (struct micro){
             .name = name,
             .op_count = c.corpus.line_count,
-            .op_bytes = is_tagged ? RIG_TAGGED_LINE_BYTES : RIG_UNTAGGED_LINE_BYTES,
+            .op_bytes = input->is_tagged ? RIG_TAGGED_LINE_BYTES : RIG_UNTAGGED_LINE_BYTES,
             .budget_ns = budget_ns,
             .needs_zero_allocs = true,
             .call = route_call,
         };
-        (void)route_call(&c.micro); /* births are not measured */
-        ASSERT(c.rig.seals[0].table.live_count == series_count);
         err = micro_run(&c.micro);
     }
     rig_close(&c.rig);
@@ -77,7 +79,8 @@ static int route_measure(uint32_t series_count, const char *size, bool is_tagged
     return err;
 }
 
-int main(void)
+/* All sizes, or the one that is named: 10k, 100k or 1m. */
+int main(int argc, char **argv)
 {
     static const struct {
         uint32_t series_count;
@@ -90,9 +93,14 @@ int main(void)
     };
     int err = 0;
     for (size_t i = 0; i < COUNT_OF(cases) && err == 0; i++) {
-        err = route_measure(cases[i].series_count, cases[i].size, true, cases[i].budget_ns);
+        struct rig_input input = {.series_count = cases[i].series_count, .is_tagged = true};
+        if (argc > 1 && strcmp(argv[1], cases[i].size) != 0) {
+            continue;
+        }
+        err = route_measure(&input, cases[i].size, cases[i].budget_ns);
+        input.is_tagged = false;
         if (err == 0) {
-            err = route_measure(cases[i].series_count, cases[i].size, false, 0);
+            err = route_measure(&input, cases[i].size, 0);
         }
     }
     return err == 0 ? 0 : 1;

@@ -24,7 +24,6 @@ struct keeper { /* an exporter that takes one batch at a time and answers when a
 
 struct seal_case {
     struct micro micro;
-    struct corpus corpus;
     struct rig rig;
     struct keeper keeper;
     struct pipeline pipeline;
@@ -107,19 +106,6 @@ static uint64_t seal_call(struct micro *micro)
     return series_count;
 }
 
-static void ingest_all(struct rig *rig, const struct corpus *corpus)
-{
-    struct slice rest = slice_of(corpus->bytes, corpus->bytes_used);
-    while (rest.len > 0) {
-        size_t end = slice_find(rest, '\n');
-        struct point point = rig_point(slice_first(rest, end));
-        for (uint32_t i = 0; i < rig->shard_count; i++) {
-            shard_ingest(&rig->seals[i], &point, 1, rig->now_ns, &rig->stats);
-        }
-        rest = slice_from(rest, end + 1);
-    }
-}
-
 static int seal_open(struct seal_case *c, uint32_t series_count, uint32_t shard_count)
 {
     c->keeper.exporter = (struct exporter){.ops = &keeper_ops, .id = "keeper"};
@@ -127,16 +113,16 @@ static int seal_open(struct seal_case *c, uint32_t series_count, uint32_t shard_
     pipeline_init(&c->pipeline, "metrics", SIGNAL_METRICS, routes, 1);
     c->pipelines[0] = &c->pipeline;
     c->emit_options.scope_name = slice_of_text("weir");
-    int err = rig_fill(&c->corpus, series_count, true);
+    const struct rig_input input = {.series_count = series_count, .is_tagged = true};
+    int err = rig_open(&c->rig, shard_count, series_count);
     if (err == 0) {
-        err = rig_open(&c->rig, shard_count, series_count);
+        err = rig_bear(&c->rig, &input);
     }
     if (err == 0) {
         err = emit_init(&c->emit, &c->emit_options, &c->rig.merge, &c->rig.stats);
     }
     if (err == 0) {
         emit_connect(&c->emit, c->pipelines, 1);
-        ingest_all(&c->rig, &c->corpus);
     }
     return err;
 }
@@ -159,7 +145,6 @@ static int seal_measure(uint32_t series_count, const char *size, uint32_t shard_
     emit_fini(&c.emit);
     pipeline_fini(&c.pipeline);
     rig_close(&c.rig);
-    corpus_fini(&c.corpus);
     return err;
 }
 

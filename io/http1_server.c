@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#include "core/base/log.h"
 #include "io/http1_connection.h"
 
 static uint32_t or_default(uint32_t value, uint32_t value_default)
@@ -68,6 +69,24 @@ static void listener_on_closed(struct loop_listener *base)
     http1_server_check_closed(listener->server);
 }
 
+static int start_listener(struct http1_server *server, int fd)
+{
+    struct http1_listener *listener = &server->listeners[server->listener_count];
+    *listener = (struct http1_listener){
+        .server = server,
+        .listener = {.fd = fd,
+                     .on_accept = listener_on_accept,
+                     .on_error = listener_on_error,
+                     .on_closed = listener_on_closed},
+    };
+    int err = loop_listener_start(server->loop, &listener->listener);
+    if (err == 0) {
+        server->listener_count++;
+        server->listening_count++;
+    }
+    return err;
+}
+
 int http1_server_start(struct http1_server *server, struct loop *loop, const int *fds,
                        uint32_t fd_count)
 {
@@ -81,29 +100,18 @@ int http1_server_start(struct http1_server *server, struct loop *loop, const int
     o->send_timeout_ms = or_default(o->send_timeout_ms, HTTP1_SEND_TIMEOUT_MS);
     server->loop = loop;
     server->closed_timer.on_fire = server_on_closed_timer;
-    server->listener_count = fd_count;
-    int err = 0;
     for (uint32_t i = 0; i < fd_count; i++) {
-        struct http1_listener *listener = &server->listeners[i];
-        *listener = (struct http1_listener){
-            .server = server,
-            .listener = {.fd = fds[i],
-                         .on_accept = listener_on_accept,
-                         .on_error = listener_on_error,
-                         .on_closed = listener_on_closed},
-        };
-        err = err != 0 ? err : loop_listener_start(loop, &listener->listener);
-        if (err != 0) {
-            (void)close(fds[i]); /* a listening socket has no data to lose */
-            listener->listener.fd = -1;
-            continue;
+        int err = start_listener(server, fds[i]);
+        if (err != 0 && i == 0) {
+            server->loop = NULL;
+            return err;
         }
-        server->listening_count++;
+        if (err != 0) { /* those that listen already would take a turn to close */
+            log_warn("listener_failed", LOG_U64("index", i), LOG_FAULT("reason", err));
+            (void)close(fds[i]); /* a listening socket has no data to lose */
+        }
     }
-    if (err != 0) {
-        http1_server_abort(server);
-    }
-    return err;
+    return 0;
 }
 
 /* Connections between requests have nothing to finish. */

@@ -74,10 +74,11 @@ struct http1_server {
 /*
  * http1_server_start — serves on listening, non-blocking sockets.
  *
- *   fds   moved in whatever the result; 1 to HTTP1_LISTENERS_MAX of them
+ *   fds   moved in on 0; 1 to HTTP1_LISTENERS_MAX of them
  *
- * `server` is borrowed until on_closed. 0, or what the loop answered: then the server stops by
- * itself, because listeners that did start take a turn to close, and on_closed follows.
+ * 0: `server` is borrowed until on_closed. Otherwise what the loop answered for the first socket:
+ * nothing moved and nothing runs. One that fails after it is closed with a warning; the others
+ * serve.
  */
 WEIR_MUST_USE int http1_server_start(struct http1_server *server, struct loop *loop, const int *fds,
                                      uint32_t fd_count);

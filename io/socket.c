@@ -242,20 +242,21 @@ static int bind_to(int fd, const struct loop_address *address, int type,
 static int open_inet(const struct loop_address *address, int type,
                      const struct socket_options *options, struct socket_report *report)
 {
-    struct socket_report unwanted;
-    struct socket_report *result = report != NULL ? report : &unwanted;
-    *result = (struct socket_report){0};
+    struct socket_report result = {0}; /* apart: `address` may lie inside `*report` */
     int fd = socket(address->any.sa_family, type | SOCKET_FLAGS, 0);
     if (fd < 0) {
         return -errno;
     }
-    int err = configure(fd, address, type, options, result);
+    int err = configure(fd, address, type, options, &result);
     if (err == 0) {
-        err = bind_to(fd, address, type, result);
+        err = bind_to(fd, address, type, &result);
     }
     if (err != 0) {
         (void)close(fd); /* it never carried anything */
         return err;
+    }
+    if (report != NULL) {
+        *report = result;
     }
     return fd;
 }

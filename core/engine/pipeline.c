@@ -23,24 +23,6 @@ static void lose_share(struct exporter *exporter, const struct batch *batch, str
     counter_add(reason, batch->item_count);
 }
 
-void pipeline_fini(struct pipeline *pipeline)
-{
-    ASSERT(pipeline->open_batch_count == (pipeline->held != NULL ? 1 : 0));
-    struct batch *held = pipeline->held;
-    for (uint32_t i = 0; held != NULL && i < pipeline->route_count; i++) {
-        if ((held->routes_wanted >> i & 1) != 0) {
-            struct exporter *route = pipeline->routes[i];
-            lose_share(route, held, &route->stats.items_dropped_shutdown);
-        }
-    }
-    if (held != NULL) {
-        ASSERT(held->routes_open == 0);
-        held->routes_wanted = 0;
-        batch_free(held);
-    }
-    *pipeline = (struct pipeline){0};
-}
-
 /* The batch goes when no route wants it, none has it, and the pipeline does not hold it. */
 static void release_if_settled(struct pipeline *pipeline, struct batch *batch)
 {
@@ -48,6 +30,29 @@ static void release_if_settled(struct pipeline *pipeline, struct batch *batch)
         pipeline->open_batch_count--;
         batch_free(batch);
     }
+}
+
+void pipeline_abandon(struct pipeline *pipeline)
+{
+    struct batch *held = pipeline->held;
+    if (held == NULL) {
+        return;
+    }
+    pipeline->held = NULL;
+    for (uint32_t i = 0; i < pipeline->route_count; i++) {
+        if ((held->routes_wanted >> i & 1) != 0) {
+            struct exporter *route = pipeline->routes[i];
+            lose_share(route, held, &route->stats.items_dropped_shutdown);
+        }
+    }
+    held->routes_wanted = 0;
+    release_if_settled(pipeline, held);
+}
+
+void pipeline_fini(struct pipeline *pipeline)
+{
+    ASSERT(pipeline->held == NULL && pipeline->open_batch_count == 0);
+    *pipeline = (struct pipeline){0};
 }
 
 /* Asks every route that has not taken it yet. Afterwards routes_wanted says who refused. */

@@ -28,7 +28,10 @@ struct pipeline {
 void pipeline_init(struct pipeline *pipeline, const char *id, enum signal signal,
                    struct exporter *const *routes, uint32_t route_count);
 
-/* The held batch is given up, counted `shutdown`. All shared batches must have been answered. */
+/* Gives up the batch it holds, counted `shutdown` for the routes that wanted it. Idempotent. */
+void pipeline_abandon(struct pipeline *pipeline);
+
+/* It must be idle: nothing held, every shared batch answered. */
 void pipeline_fini(struct pipeline *pipeline);
 
 /*

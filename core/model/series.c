@@ -17,11 +17,20 @@
 #include "core/base/bounds.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "core/model/series_spelling.h"
 #include "core/model/series_table.h"
 #include "core/model/sketch_pool.h"
 
 /* The index is rebuilt twice as large at three quarters, half as large below an eighth. */
 #define SLOT_COUNT_MIN 1024
+/*
+ * Points that go through the four loops together. What they prefetch, up to five lines each, must
+ * still be in the first-level cache when it is used, and 32 are more than a core can have under
+ * way.
+ */
+#ifndef STRIDE_POINTS
+#define STRIDE_POINTS 32
+#endif
 
 static size_t slots_bytes(uint64_t slot_count)
 {
@@ -129,18 +138,6 @@ void series_shrink(struct series_table *table)
     }
 }
 
-struct series_parts series_parts_of(const struct point *point)
-{
-    return (struct series_parts){
-        .name = point->name,
-        .tags = point->tags,
-        .origin = point->origin,
-        .time_unix_ns = point->time_unix_ns,
-        .kind = point->kind,
-        .flags = point->tag_style == TAG_STYLE_EQUALS ? SERIES_KEY_TAGS_EQUALS : 0,
-    };
-}
-
 /* 1 + index of the first record from `home` on whose slot bears the tag of `hash`; 0 for none. */
 static inline uint32_t first_candidate(const struct series_table *table, uint64_t hash)
 {
@@ -157,12 +154,13 @@ static inline uint32_t first_candidate(const struct series_table *table, uint64_
 uint32_t series_find(const struct series_table *table, const struct series_parts *parts,
                      uint64_t hash)
 {
+    uint64_t word = series_parts_word(parts);
     uint64_t at = hash & table->slot_mask;
     while (table->slots[at] != 0) {
         uint64_t slot = table->slots[at];
         if ((uint32_t)slot == (uint32_t)hash) {
             uint32_t index = (uint32_t)(slot >> 32) - 1;
-            if (series_key_is(series_key_at(table, index), parts)) {
+            if (series_spelling_is(series_key_at(table, index), parts, word)) {
                 return index + 1;
             }
         }
@@ -171,27 +169,20 @@ uint32_t series_find(const struct series_table *table, const struct series_parts
     return 0;
 }
 
-/* Folds one point into a live record of the open bank. */
-static void apply(struct series_table *table, uint32_t index, const struct point *point,
-                  const struct aggregate_context *context, struct series_report *report)
+/* Folds one point into a live record of the open bank: what is not a sum. */
+static void apply_other(struct series_table *table, uint32_t index, const struct point *point,
+                        const struct aggregate_context *context, struct series_report *report)
 {
     struct series_hot *hot = &table->hot[index];
-    uint32_t open = table->open_bank;
-    uint8_t dirty_flag = (uint8_t)(SERIES_DIRTY_BANK_0 << open);
-    if (WEIR_LIKELY(hot->aggregate == AGGREGATE_SUM)) {
-        hot->bank[open].sum += point->value * point->weight;
-        hot->flags |= dirty_flag;
-        report->folded_count++;
-        return;
-    }
     if (hot->aggregate == AGGREGATE_NONE) {
         report->filtered_count++;
         return;
     }
     uint32_t bounds_index = series_key_at(table, index)->bounds_index;
-    int err = aggregate_add(hot->aggregate, &hot->bank[open], point, bounds_index, context);
+    int err =
+        aggregate_add(hot->aggregate, &hot->bank[table->open_bank], point, bounds_index, context);
     if (err == 0) {
-        hot->flags |= dirty_flag;
+        hot->flags |= (uint8_t)(SERIES_DIRTY_BANK_0 << table->open_bank);
         report->folded_count++;
         return;
     }
@@ -200,6 +191,20 @@ static void apply(struct series_table *table, uint32_t index, const struct point
         return;
     }
     report->memory_limit_count++;
+}
+
+static inline void apply(struct series_table *table, uint32_t index, const struct point *point,
+                         const struct aggregate_context *context, struct series_report *report)
+{
+    struct series_hot *hot = &table->hot[index];
+    if (hot->aggregate != AGGREGATE_SUM) {
+        apply_other(table, index, point, context, report);
+        return;
+    }
+    uint32_t open = table->open_bank;
+    hot->bank[open].sum += point->value * point->weight;
+    hot->flags |= (uint8_t)(SERIES_DIRTY_BANK_0 << open);
+    report->folded_count++;
 }
 
 /* The slow way of a point whose first candidate was not its series. */
@@ -216,21 +221,18 @@ static void find_or_bear(struct series_table *table, const struct point *point, 
     }
 }
 
-void series_ingest(struct series_table *table, const struct point *points, size_t count,
-                   uint64_t now_unix_ns, struct series_report *report)
+/* One pass of the four loops. */
+static void ingest_stride(struct series_table *table, const struct point *points, size_t count,
+                          const struct aggregate_context *context, struct series_report *report)
 {
-    ASSERT(count <= POINT_BURST_MAX);
-    uint64_t hashes[POINT_BURST_MAX];
-    uint32_t found[POINT_BURST_MAX];
-    const struct aggregate_context context = {
-        .config = table->config,
-        .pool = table->pool,
-        .now_unix_ns = now_unix_ns,
-        .hash_seed = table->hash_seed,
-    };
+    uint64_t words[STRIDE_POINTS];
+    uint64_t hashes[STRIDE_POINTS];
+    uint32_t found[STRIDE_POINTS];
+    const struct short_text_secret secret = short_text_secret_of(table->hash_seed);
     for (size_t i = 0; i < count; i++) {
         struct series_parts parts = series_parts_of(&points[i]);
-        hashes[i] = series_parts_hash(&parts, table->hash_seed);
+        words[i] = series_parts_word(&parts);
+        hashes[i] = series_spelling_hash(&parts, words[i], secret);
         __builtin_prefetch(&table->slots[hashes[i] & table->slot_mask]);
     }
     for (size_t i = 0; i < count; i++) {
@@ -239,17 +241,36 @@ void series_ingest(struct series_table *table, const struct point *points, size_
     }
     for (size_t i = 0; i < count; i++) {
         if (found[i] != 0) {
-            __builtin_prefetch(series_key_at(table, found[i] - 1));
+            const char *key = (const char *)series_key_at(table, found[i] - 1);
+            __builtin_prefetch(key);
+            __builtin_prefetch(key + WEIR_CACHE_LINE_BYTES);
         }
     }
     for (size_t i = 0; i < count; i++) {
         struct series_parts parts = series_parts_of(&points[i]);
         if (WEIR_LIKELY(found[i] != 0 &&
-                        series_key_is(series_key_at(table, found[i] - 1), &parts))) {
-            apply(table, found[i] - 1, &points[i], &context, report);
+                        series_spelling_is(series_key_at(table, found[i] - 1), &parts, words[i]))) {
+            apply(table, found[i] - 1, &points[i], context, report);
             continue;
         }
-        find_or_bear(table, &points[i], hashes[i], &context, report);
+        find_or_bear(table, &points[i], hashes[i], context, report);
+    }
+}
+
+void series_ingest(struct series_table *table, const struct point *points, size_t count,
+                   uint64_t now_unix_ns, struct series_report *report)
+{
+    ASSERT(count <= POINT_BURST_MAX);
+    const struct aggregate_context context = {
+        .config = table->config,
+        .pool = table->pool,
+        .now_unix_ns = now_unix_ns,
+        .hash_seed = table->hash_seed,
+    };
+    for (size_t at = 0; at < count; at += STRIDE_POINTS) {
+        size_t left_count = count - at;
+        size_t stride_count = left_count < STRIDE_POINTS ? left_count : STRIDE_POINTS;
+        ingest_stride(table, points + at, stride_count, &context, report);
     }
 }
 

@@ -10,11 +10,9 @@
 
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "core/base/bounds.h"
 #include "core/model/attrs.h"
+#include "core/model/series_spelling.h"
 
 _Static_assert(STATSD_NAME_MAX_BYTES <= UINT16_MAX && STATSD_TAGS_MAX_BYTES <= UINT16_MAX,
                "lengths of a key are 16 bits");
@@ -107,38 +105,12 @@ void series_key_write(struct series_key *key, const struct series_parts *parts,
 
 bool series_key_is(const struct series_key *key, const struct series_parts *parts)
 {
-    struct series_key header = header_of(parts);
-    header.bounds_index = key->bounds_index;
-    if (memcmp(&header, key, sizeof(header)) != 0 ||
-        (parts->time_unix_ns != 0 && series_key_time_unix_ns(key) != parts->time_unix_ns)) {
-        return false;
-    }
-    const uint8_t *bytes = key_bytes(key);
-    if (memcmp(bytes, parts->name.ptr, parts->name.len) != 0) {
-        return false;
-    }
-    bytes += parts->name.len;
-    if (parts->tags.len > 0 && memcmp(bytes, parts->tags.ptr, parts->tags.len) != 0) {
-        return false;
-    }
-    bytes += parts->tags.len;
-    return parts->origin.len == 0 || memcmp(bytes, parts->origin.ptr, parts->origin.len) == 0;
+    return series_spelling_is(key, parts, series_parts_word(parts));
 }
 
 uint64_t series_parts_hash(const struct series_parts *parts, uint64_t seed)
 {
-    uint64_t hash = XXH3_64bits_withSeed(parts->name.ptr, parts->name.len, seed + parts->kind);
-    if (parts->tags.len > 0) {
-        hash = XXH3_64bits_withSeed(parts->tags.ptr, parts->tags.len, hash);
-    }
-    if (parts->origin.len > 0) {
-        hash = XXH3_64bits_withSeed(parts->origin.ptr, parts->origin.len, ~hash);
-    }
-    if ((parts->time_unix_ns | parts->flags) != 0) {
-        uint64_t rest[2] = {parts->time_unix_ns, parts->flags};
-        hash = XXH3_64bits_withSeed(rest, sizeof(rest), hash);
-    }
-    return hash;
+    return series_spelling_hash(parts, series_parts_word(parts), short_text_secret_of(seed));
 }
 
 struct series_parts series_key_parts(const struct series_key *key)

@@ -13,8 +13,6 @@
 _Static_assert(SERIES_BLOCK_RECORDS * sizeof(struct series_hot) % 4096 == 0,
                "a block of records covers whole pages");
 
-struct series_parts series_parts_of(const struct point *point);
-
 /* 1 + index of the record with this spelling, or 0. */
 uint32_t series_find(const struct series_table *table, const struct series_parts *parts,
                      uint64_t hash);

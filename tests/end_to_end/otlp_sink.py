@@ -28,6 +28,7 @@ class Sink:
         self.requests = []  # (path, headers, status answered)
         self.times = []  # of the requests, monotonic
         self.resources = []
+        self.scopes = []
         self.script = []
         self.delay_s = 0  # before each answer
         self.reply = b""  # body of each 200
@@ -115,6 +116,7 @@ class Sink:
         for resource_metrics in request.resource_metrics:
             self.resources.append(attributes(resource_metrics.resource.attributes))
             for scope_metrics in resource_metrics.scope_metrics:
+                self.scopes.append(scope_metrics.scope.name)
                 for metric in scope_metrics.metrics:
                     kind = metric.WhichOneof("data")
                     for point in getattr(metric, kind).data_points:

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -206,9 +207,19 @@ static void *connection_main(void *argument)
     return NULL;
 }
 
+/* OpenSSL writes without MSG_NOSIGNAL; connection threads inherit the mask. */
+static void block_sigpipe(void)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 static void *acceptor_main(void *argument)
 {
     struct http_stub *stub = argument;
+    block_sigpipe();
     while (wait_readable(stub, stub->listen_fd, -1)) {
         int fd = accept(stub->listen_fd, NULL, NULL);
         if (fd < 0) {

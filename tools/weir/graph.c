@@ -279,9 +279,26 @@ bool graph_exporters_are_idle(struct graph *graph)
 
 /* --- closing --------------------------------------------------------------------------------- */
 
+static void abandon_on_egress(struct worker *worker, void *argument)
+{
+    (void)worker;
+    struct graph *graph = argument;
+    for (uint32_t i = 0; i < graph->pipeline_count; i++) {
+        pipeline_abandon(&graph->pipelines[i]);
+    }
+}
+
+void graph_abandon(struct graph *graph)
+{
+    if (graph->egress != NULL) {
+        worker_call(graph->egress, graph, abandon_on_egress);
+    }
+}
+
 static void close_on_egress(struct worker *worker, void *argument)
 {
     struct graph *graph = argument;
+    abandon_on_egress(worker, graph);
     if (graph->is_hooked) {
         worker_remove_hook(worker, &graph->retry_hook);
         graph->is_hooked = false;
@@ -290,7 +307,7 @@ static void close_on_egress(struct worker *worker, void *argument)
         struct graph_exporter *entry = graph->exporters[i];
         if (entry != NULL && entry->is_open) {
             entry->exporter->ops->close(entry->exporter);
-            entry->is_open = false;
+            entry->exporter = NULL;
         }
     }
     for (uint32_t i = 0; i < graph->pipeline_count; i++) {

@@ -423,6 +423,7 @@ static void turn(struct life *life, uint64_t wait_max_ns)
 static void close_all(struct life *life)
 {
     if (life->graph != NULL && life->egress.is_started) {
+        graph_abandon(life->graph);
         books_log(life->graph, "books_closed");
     }
     admin_close(life->admin);

@@ -148,6 +148,8 @@ static void test_end_counts_what_is_still_held(void **state)
     open_fixture(&f, 0, 0);
     struct batch *batch = make_batch(4);
     assert_int_equal(pipeline_submit(&f.pipeline, &batch), 0);
+    pipeline_abandon(&f.pipeline);
+    pipeline_abandon(&f.pipeline);
     pipeline_fini(&f.pipeline);
     assert_int_equal(counter_read(&f.a.exporter.stats.items_dropped_shutdown), 4);
     assert_int_equal(counter_read(&f.b.exporter.stats.items_offered), 4);

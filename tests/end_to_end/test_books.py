@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The books balance, whatever goes wrong: bad lines, an upstream that is down, a full kernel."""
+
+import signal
+import time
+
+import pytest
+from senders import Load, send_datagrams, send_udp
+from settings import config, otlphttp, statsd
+from weir_process import free_udp_port, wait_until
+
+# One line for each reason a line is refused for; the names are those of the counters.
+BAD_LINES = {
+    "missing_type": "x:1",
+    "missing_value": "x|c",
+    "empty_name": ":1|c",
+    "empty_value": "x:|c",
+    "unknown_type": "x:1|q",
+    "bad_number": "x:1_0|c",
+    "number_range": "x:1e309|c",
+    "bad_rate": "x:1|c|@x",
+    "bad_timestamp": "x:1|ms|T5",
+    "bad_name": "x\x01:1|c",
+    "bad_tags": "x:1|c|#a:\x01",
+    "invalid_utf8": b"x\xff:1|c",
+    "name_too_long": "x" * 1025 + ":1|c",
+    "tags_too_long": "x:1|c|#a:" + "b" * 8192,
+    "member_too_long": "x:" + "m" * 4097 + "|s",
+    "origin_too_long": "x:1|c|c:" + "o" * 257,
+    "bad_event": "_e{9,9}:a|b",
+    "bad_check": "_sc|name|7",
+}
+
+
+def to_bytes(line):
+    return line if isinstance(line, bytes) else line.encode()
+
+
+def test_bad_lines_are_counted_by_reason(start, sink):
+    """One in five is bad, in every datagram; the others are all there."""
+    rounds = 25
+    bad = [to_bytes(line) for line in BAD_LINES.values()]
+    port = free_udp_port()
+    with start(config(statsd(port), otlphttp(sink))) as weir:
+        for _ in range(rounds):
+            for line in bad:
+                good = [b"good:1|c", b"good:2|c", b"t:5|ms", b"s:a|s"]
+                send_datagrams_of(port, b"\n".join(good[:2] + [line] + good[2:]))
+        counters = weir.wait_for("items_decoded", 5 * rounds * len(bad))
+        assert counters["invalid_lines"] == {reason: rounds for reason in BAD_LINES}
+        page = weir.metrics()
+        by_reason = {labels["reason"]: count for labels, count in page["weir_items_invalid"]}
+        assert {k: v for k, v in by_reason.items() if v} == {
+            f"line_{reason}": rounds for reason in BAD_LINES}
+    assert sink.value("good") == 3 * rounds * len(bad)
+    assert sink.one("t")[3].count == rounds * len(bad)
+    assert weir.books()["items_invalid"] == rounds * len(bad)
+
+
+def send_datagrams_of(port, datagram):
+    import socket
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(datagram, ("127.0.0.1", port))
+    time.sleep(0.0005)
+
+
+def test_bad_tags_are_counted_for_every_line_of_the_series(start, sink):
+    port = free_udp_port()
+    too_many = "x:1|c|#" + ",".join(f"k{i}:v" for i in range(129))
+    with start(config(statsd(port), otlphttp(sink))) as weir:
+        send_udp(port, ["x:1|c|#bare", "x:1|c|#:v", too_many, "y:1|c"] * 10, per_datagram=4)
+        counters = weir.wait_for("items_decoded", 40)
+        assert (counters["items_folded"], counters["invalid_bare_tag"]) == (10, 30)
+    assert sink.value("y") == 10
+
+
+def test_upstream_down_then_up_loses_nothing(start, sink, is_full):
+    outage_s = 60 if is_full else 3
+    port = free_udp_port()
+    sink.go_down()
+    with start(config(statsd(port, aggregation_interval="200ms"), otlphttp(sink))) as weir:
+        with Load(port) as load:
+            time.sleep(outage_s)
+            held = weir.exporter("otlphttp")
+            assert held["items_held"] > 0 and held["items_delivered"] == 0
+            assert held["requests_retried"] > 0
+            sink.go_up()
+            wait_until(lambda: sink.total("load") > 0, seconds=40)
+            time.sleep(0.5)
+        weir.wait_for("items_folded", load.sent_lines)
+    assert sink.total("load") == load.sent_lines
+    books = weir.books()
+    assert books["items_dropped"] == books["items_rejected"] == 0
+
+
+def test_upstream_down_with_a_tiny_queue_counts_what_is_dropped(start, sink):
+    port = free_udp_port()
+    queue = {"queue_size": 2, "num_consumers": 1}
+    sink.go_down()
+    settings = config(statsd(port, aggregation_interval="100ms"),
+                      otlphttp(sink, sending_queue=queue))
+    with start(settings) as weir:
+        with Load(port) as load:
+            wait_until(lambda: weir.exporter("otlphttp")["items_dropped_queue_full"] >= 5)
+        weir.wait_for("items_folded", load.sent_lines)
+        sink.go_up()
+        wait_until(lambda: weir.exporter("otlphttp")["items_held"] == 0)
+    books = weir.books()
+    assert books["items_dropped"] >= 5
+    assert books["items_delivered"] == sink.point_count() == len(sink.named("load"))
+    assert books["items_offered"] == books["points_emitted"]
+    assert 0 < sink.total("load") < load.sent_lines
+
+
+def test_retries_end_and_are_counted(start, sink):
+    port = free_udp_port()
+    retry = {"initial_interval": "50ms", "max_interval": "100ms", "max_elapsed_time": "300ms"}
+    sink.go_down()
+    settings = config(statsd(port, aggregation_interval="100ms"),
+                      otlphttp(sink, retry_on_failure=retry))
+    with start(settings) as weir:
+        send_udp(port, ["c:1|c"])
+        wait_until(lambda: weir.exporter("otlphttp")["items_dropped_retry"] == 1)
+        assert weir.exporter("otlphttp")["requests_retried"] >= 2
+    assert weir.books()["items_dropped"] == 1
+
+
+def burst_while_stopped(weir, port, count):
+    """Nobody reads meanwhile, so that what does not fit is dropped by the kernel."""
+    weir.signal(signal.SIGSTOP)
+    try:
+        send_datagrams(("127.0.0.1", port), ["c:1|c"] * count, 1, 2, 0)
+    finally:
+        weir.signal(signal.SIGCONT)
+
+
+def test_kernel_drops_are_exact_and_beside_the_books(start, sink):
+    """socket_buffer_size: a tiny one loses datagrams, and each is counted."""
+    count = 5000
+    port = free_udp_port()
+    with start(config(statsd(port, socket_buffer_size=8192), otlphttp(sink))) as weir:
+        send_udp(port, ["before:1|c"])
+        weir.wait_for("wire_received", 1)
+        burst_while_stopped(weir, port, count)
+        weir.wait_for("kernel_dropped", 1)
+        def counted():
+            counters = weir.receiver()
+            return counters["wire_received"] + counters["kernel_dropped"] == count + 1
+        wait_until(counted, seconds=5, what="received + dropped == sent")
+    books = weir.books()
+    assert books["kernel_dropped_at_least"] > count / 2
+    assert books["wire_received"] + books["kernel_dropped_at_least"] == count + 1
+    assert sink.value("c") == books["wire_received"] - 1
+
+
+def test_default_socket_buffer_takes_the_same_burst(start, sink):
+    count = 2000
+    port = free_udp_port()
+    with start(config(statsd(port), otlphttp(sink))) as weir:
+        burst_while_stopped(weir, port, count)
+        weir.wait_for("items_folded", count)
+    assert sink.value("c") == count
+    assert weir.books()["kernel_dropped_at_least"] == 0
+
+
+def test_two_exporters_keep_their_own_books(start, sink):
+    port = free_udp_port()
+    exporters = {"otlphttp/good": otlphttp(sink),
+                 "otlphttp/gone": {**otlphttp(sink), "endpoint": "http://127.0.0.1:9",
+                                   "sending_queue": {"queue_size": 1, "num_consumers": 1}}}
+    settings = config(statsd(port, aggregation_interval="100ms"), exporters)
+    with start(settings, "--drain-timeout=3s") as weir:
+        with Load(port) as load:
+            wait_until(lambda: weir.exporter("otlphttp/gone")["items_dropped_queue_full"] > 2)
+        weir.wait_for("items_folded", load.sent_lines)
+        good, gone = weir.exporter("otlphttp/good"), weir.exporter("otlphttp/gone")
+        assert good["items_dropped_queue_full"] == 0
+        assert gone["items_delivered"] == 0
+    assert sink.total("load") == load.sent_lines
+
+
+@pytest.mark.parametrize("sizer, size", [("items", 50), ("bytes", 4096)])
+def test_queue_sizers_bound_what_is_held(start, sink, sizer, size):
+    port = free_udp_port()
+    queue = {"queue_size": size, "sizer": sizer}
+    sink.go_down()
+    settings = config(statsd(port, aggregation_interval="100ms"),
+                      otlphttp(sink, sending_queue=queue))
+    with start(settings, "--drain-timeout=2s") as weir:
+        for first in range(0, 400, 20):
+            send_udp(port, [f"m{first + i}:1|c" for i in range(20)])
+            time.sleep(0.1)
+        held = weir.exporter("otlphttp")
+        assert 0 < held["queue_used"] <= size == held["queue_capacity"]
+        assert held["items_dropped_queue_full"] > 0
+        sink.go_up()
