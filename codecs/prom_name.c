@@ -195,6 +195,19 @@ static void put_suffixed(struct bytes *out, size_t start, const struct prom_name
     }
 }
 
+/* A name must not begin with a digit. */
+static void guard_digit(struct bytes *out, size_t start)
+{
+    if (out->err != 0 || !is_digit(out->ptr[start])) {
+        return;
+    }
+    bytes_append_byte(out, '_');
+    if (out->err == 0) {
+        memmove(out->ptr + start + 1, out->ptr + start, out->len - start - 1);
+        out->ptr[start] = '_';
+    }
+}
+
 bool prom_name_metric(struct bytes *out, const struct prom_name *name)
 {
     struct slice rest = name->name;
@@ -202,24 +215,19 @@ bool prom_name_metric(struct bytes *out, const struct prom_name *name)
     if (!next_word(&rest, false, &word)) {
         return false;
     }
-    uint8_t first = name->namespace.len > 0 ? name->namespace.ptr[0] : word.ptr[0];
-    bool starts_bare = !name->has_suffixes && name->namespace.len == 0 && name->name.ptr[0] == '_';
-    if (is_digit(first) && !starts_bare) {
-        bytes_append_byte(out, '_');
-    }
     size_t start = out->len;
-    struct slice prefix = name->namespace;
-    while (next_word(&prefix, true, &word)) {
+    rest = name->namespace;
+    while (next_word(&rest, true, &word)) {
         put_word(out, start, word);
     }
     if (name->has_suffixes) {
         put_suffixed(out, start, name);
-        return true;
     }
-    rest = name->name;
+    rest = name->has_suffixes ? (struct slice){0} : name->name;
     while (next_word(&rest, true, &word)) {
         put_word(out, start, word);
     }
+    guard_digit(out, start);
     return true;
 }
 

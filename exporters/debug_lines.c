@@ -5,6 +5,7 @@
  * Follows the Collector's debug exporter, except that buckets of exponential histograms carry their
  * upper bounds.
  */
+#include <inttypes.h>
 #include <math.h>
 
 #include "core/base/defs.h"
@@ -51,7 +52,7 @@ static void put_scope_line(struct debug_text *t, const struct debug_head *head)
 }
 
 /* metric{key=value,…} */
-static void put_series(struct debug_text *t, const struct DEBUG_METRICS(Metric) *metric,
+static void put_series(struct debug_text *t, const struct DEBUG_METRICS(Metric) * metric,
                        struct debug_attrs attrs)
 {
     debug_put(t, pb_slice(metric->name));
@@ -60,14 +61,14 @@ static void put_series(struct debug_text *t, const struct DEBUG_METRICS(Metric) 
     debug_print(t, "}");
 }
 
-static void put_number_lines(struct debug_text *t, const struct DEBUG_METRICS(Metric) *metric,
+static void put_number_lines(struct debug_text *t, const struct DEBUG_METRICS(Metric) * metric,
                              struct DEBUG_METRICS(NumberDataPoint) *const *points, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const struct DEBUG_METRICS(NumberDataPoint) *p = points[i];
         put_series(t, metric, DEBUG_ATTRS_OF(p));
         if (p->value_case == DEBUG_NUMBER_CASE(INT)) {
-            debug_print(t, " %lld", (long long)p->as_int);
+            debug_print(t, " %" PRId64, p->as_int);
         } else if (p->value_case == DEBUG_NUMBER_CASE(DOUBLE)) {
             debug_print(t, " ");
             debug_put_f64(t, p->as_double);
@@ -82,12 +83,12 @@ static void put_labelled(struct debug_text *t, const char *label, double value)
     debug_put_f64(t, value);
 }
 
-static void put_histogram_lines(struct debug_text *t, const struct DEBUG_METRICS(Metric) *metric)
+static void put_histogram_lines(struct debug_text *t, const struct DEBUG_METRICS(Metric) * metric)
 {
     for (size_t i = 0; i < metric->histogram->n_data_points; i++) {
         const struct DEBUG_METRICS(HistogramDataPoint) *p = metric->histogram->data_points[i];
         put_series(t, metric, DEBUG_ATTRS_OF(p));
-        debug_print(t, " count=%llu", (unsigned long long)p->count);
+        debug_print(t, " count=%" PRIu64, p->count);
         if (p->has_sum != 0) {
             put_labelled(t, " sum=", p->sum);
         }
@@ -101,40 +102,39 @@ static void put_histogram_lines(struct debug_text *t, const struct DEBUG_METRICS
             if (b < p->n_explicit_bounds) {
                 put_labelled(t, " le", p->explicit_bounds[b]);
             }
-            debug_print(t, "%c%llu", b < p->n_explicit_bounds ? '=' : ' ',
-                        (unsigned long long)p->bucket_counts[b]);
+            debug_print(t, "%c%" PRIu64, b < p->n_explicit_bounds ? '=' : ' ', p->bucket_counts[b]);
         }
         debug_print(t, "\n");
     }
 }
 
 static void put_exphist_buckets(struct debug_text *t,
-                                const struct DEBUG_METRICS(ExponentialHistogramDataPoint) *p)
+                                const struct DEBUG_METRICS(ExponentialHistogramDataPoint) * p)
 {
     const struct DEBUG_METRICS(ExponentialHistogramDataPoint__Buckets) *side = p->negative;
     const double log2_base = ldexp(1, p->scale < 64 && p->scale > -64 ? -p->scale : 0);
     for (size_t i = side == NULL ? 0 : side->n_bucket_counts; i > 0; i--) {
         put_labelled(t, " le", -exp2(((double)side->offset + (double)(i - 1)) * log2_base));
-        debug_print(t, "=%llu", (unsigned long long)side->bucket_counts[i - 1]);
+        debug_print(t, "=%" PRIu64, side->bucket_counts[i - 1]);
     }
     if (p->zero_count > 0) {
         put_labelled(t, " le", p->zero_threshold);
-        debug_print(t, "=%llu", (unsigned long long)p->zero_count);
+        debug_print(t, "=%" PRIu64, p->zero_count);
     }
     side = p->positive;
     for (size_t i = 0; side != NULL && i < side->n_bucket_counts; i++) {
         put_labelled(t, " le", exp2(((double)side->offset + (double)(i + 1)) * log2_base));
-        debug_print(t, "=%llu", (unsigned long long)side->bucket_counts[i]);
+        debug_print(t, "=%" PRIu64, side->bucket_counts[i]);
     }
 }
 
-static void put_exphist_lines(struct debug_text *t, const struct DEBUG_METRICS(Metric) *metric)
+static void put_exphist_lines(struct debug_text *t, const struct DEBUG_METRICS(Metric) * metric)
 {
     const struct DEBUG_METRICS(ExponentialHistogram) *data = metric->exponential_histogram;
     for (size_t i = 0; i < data->n_data_points; i++) {
         const struct DEBUG_METRICS(ExponentialHistogramDataPoint) *p = data->data_points[i];
         put_series(t, metric, DEBUG_ATTRS_OF(p));
-        debug_print(t, " count=%llu", (unsigned long long)p->count);
+        debug_print(t, " count=%" PRIu64, p->count);
         if (p->has_sum != 0) {
             put_labelled(t, " sum=", p->sum);
         }
@@ -149,12 +149,12 @@ static void put_exphist_lines(struct debug_text *t, const struct DEBUG_METRICS(M
     }
 }
 
-static void put_summary_lines(struct debug_text *t, const struct DEBUG_METRICS(Metric) *metric)
+static void put_summary_lines(struct debug_text *t, const struct DEBUG_METRICS(Metric) * metric)
 {
     for (size_t i = 0; i < metric->summary->n_data_points; i++) {
         const struct DEBUG_METRICS(SummaryDataPoint) *p = metric->summary->data_points[i];
         put_series(t, metric, DEBUG_ATTRS_OF(p));
-        debug_print(t, " count=%llu", (unsigned long long)p->count);
+        debug_print(t, " count=%" PRIu64, p->count);
         debug_put_fixed(t, " sum=", p->sum);
         for (size_t q = 0; q < p->n_quantile_values; q++) {
             put_labelled(t, " q", p->quantile_values[q]->quantile);
@@ -164,7 +164,7 @@ static void put_summary_lines(struct debug_text *t, const struct DEBUG_METRICS(M
     }
 }
 
-static void put_metric_line(struct debug_text *t, const struct DEBUG_METRICS(Metric) *metric)
+static void put_metric_line(struct debug_text *t, const struct DEBUG_METRICS(Metric) * metric)
 {
     switch ((int)metric->data_case) {
     case DEBUG_DATA_CASE(GAUGE):

@@ -4,6 +4,7 @@
  *
  * Follows the `detailed` output of the Collector's debug exporter.
  */
+#include <inttypes.h>
 #include <math.h>
 
 #include "core/base/defs.h"
@@ -22,7 +23,7 @@ static void put_exemplars(struct debug_text *t, struct DEBUG_METRICS(Exemplar) *
         debug_put_id_line(t, "     -> Span ID: ", e->span_id);
         debug_put_time_line(t, "     -> Timestamp: ", e->time_unix_nano);
         if (e->value_case == DEBUG_EXEMPLAR_CASE(INT)) {
-            debug_print(t, "     -> Value: %lld\n", (long long)e->as_int);
+            debug_print(t, "     -> Value: %" PRId64 "\n", e->as_int);
         } else if (e->value_case == DEBUG_EXEMPLAR_CASE(DOUBLE)) {
             debug_put_fixed(t, "     -> Value: ", e->as_double);
             debug_print(t, "\n");
@@ -59,7 +60,7 @@ static void put_numbers(struct debug_text *t, struct DEBUG_METRICS(NumberDataPoi
         debug_print(t, "NumberDataPoints #%zu\n", i);
         put_point_head(t, DEBUG_ATTRS_OF(p), p->start_time_unix_nano, p->time_unix_nano);
         if (p->value_case == DEBUG_NUMBER_CASE(INT)) {
-            debug_print(t, "Value: %lld\n", (long long)p->as_int);
+            debug_print(t, "Value: %" PRId64 "\n", p->as_int);
         } else if (p->value_case == DEBUG_NUMBER_CASE(DOUBLE)) {
             debug_put_fixed(t, "Value: ", p->as_double);
             debug_print(t, "\n");
@@ -68,13 +69,13 @@ static void put_numbers(struct debug_text *t, struct DEBUG_METRICS(NumberDataPoi
     }
 }
 
-static void put_histograms(struct debug_text *t, const struct DEBUG_METRICS(Histogram) *data)
+static void put_histograms(struct debug_text *t, const struct DEBUG_METRICS(Histogram) * data)
 {
     for (size_t i = 0; i < data->n_data_points; i++) {
         const struct DEBUG_METRICS(HistogramDataPoint) *p = data->data_points[i];
         debug_print(t, "HistogramDataPoints #%zu\n", i);
         put_point_head(t, DEBUG_ATTRS_OF(p), p->start_time_unix_nano, p->time_unix_nano);
-        debug_print(t, "Count: %llu\n", (unsigned long long)p->count);
+        debug_print(t, "Count: %" PRIu64 "\n", p->count);
         put_optional(t, "Sum: ", p->has_sum, p->sum);
         put_optional(t, "Min: ", p->has_min, p->min);
         put_optional(t, "Max: ", p->has_max, p->max);
@@ -84,8 +85,7 @@ static void put_histograms(struct debug_text *t, const struct DEBUG_METRICS(Hist
             debug_print(t, "\n");
         }
         for (size_t b = 0; b < p->n_bucket_counts; b++) {
-            debug_print(t, "Buckets #%zu, Count: %llu\n", b,
-                        (unsigned long long)p->bucket_counts[b]);
+            debug_print(t, "Buckets #%zu, Count: %" PRIu64 "\n", b, p->bucket_counts[b]);
         }
         put_exemplars(t, p->exemplars, p->n_exemplars);
     }
@@ -101,34 +101,34 @@ static void put_bucket(struct debug_text *t, const char *open, double from, doub
 
 /* Both sides and the zeros between them, from the lowest bucket up. */
 static void put_buckets(struct debug_text *t,
-                        const struct DEBUG_METRICS(ExponentialHistogramDataPoint) *p)
+                        const struct DEBUG_METRICS(ExponentialHistogramDataPoint) * p)
 {
     const double log_base = ldexp(log(2), p->scale < 64 && p->scale > -64 ? -p->scale : 0);
     const struct DEBUG_METRICS(ExponentialHistogramDataPoint__Buckets) *side = p->negative;
     for (size_t i = side == NULL ? 0 : side->n_bucket_counts; i > 0; i--) {
         double index = (double)side->offset + (double)(i - 1);
         put_bucket(t, "Bucket [", -exp((index + 1) * log_base), -exp(index * log_base), ")");
-        debug_print(t, "%llu\n", (unsigned long long)side->bucket_counts[i - 1]);
+        debug_print(t, "%" PRIu64 "\n", side->bucket_counts[i - 1]);
     }
     if (p->zero_count != 0) {
-        debug_print(t, "Bucket [0, 0], Count: %llu\n", (unsigned long long)p->zero_count);
+        debug_print(t, "Bucket [0, 0], Count: %" PRIu64 "\n", p->zero_count);
     }
     side = p->positive;
     for (size_t i = 0; side != NULL && i < side->n_bucket_counts; i++) {
         double index = (double)side->offset + (double)i;
         put_bucket(t, "Bucket (", exp(index * log_base), exp((index + 1) * log_base), "]");
-        debug_print(t, "%llu\n", (unsigned long long)side->bucket_counts[i]);
+        debug_print(t, "%" PRIu64 "\n", side->bucket_counts[i]);
     }
 }
 
 static void put_exphists(struct debug_text *t,
-                         const struct DEBUG_METRICS(ExponentialHistogram) *data)
+                         const struct DEBUG_METRICS(ExponentialHistogram) * data)
 {
     for (size_t i = 0; i < data->n_data_points; i++) {
         const struct DEBUG_METRICS(ExponentialHistogramDataPoint) *p = data->data_points[i];
         debug_print(t, "ExponentialHistogramDataPoints #%zu\n", i);
         put_point_head(t, DEBUG_ATTRS_OF(p), p->start_time_unix_nano, p->time_unix_nano);
-        debug_print(t, "Count: %llu\n", (unsigned long long)p->count);
+        debug_print(t, "Count: %" PRIu64 "\n", p->count);
         put_optional(t, "Sum: ", p->has_sum, p->sum);
         put_optional(t, "Min: ", p->has_min, p->min);
         put_optional(t, "Max: ", p->has_max, p->max);
@@ -137,13 +137,13 @@ static void put_exphists(struct debug_text *t,
     }
 }
 
-static void put_summaries(struct debug_text *t, const struct DEBUG_METRICS(Summary) *data)
+static void put_summaries(struct debug_text *t, const struct DEBUG_METRICS(Summary) * data)
 {
     for (size_t i = 0; i < data->n_data_points; i++) {
         const struct DEBUG_METRICS(SummaryDataPoint) *p = data->data_points[i];
         debug_print(t, "SummaryDataPoints #%zu\n", i);
         put_point_head(t, DEBUG_ATTRS_OF(p), p->start_time_unix_nano, p->time_unix_nano);
-        debug_print(t, "Count: %llu\n", (unsigned long long)p->count);
+        debug_print(t, "Count: %" PRIu64 "\n", p->count);
         put_optional(t, "Sum: ", 1, p->sum);
         for (size_t q = 0; q < p->n_quantile_values; q++) {
             debug_print(t, "QuantileValue #%zu: ", q);
@@ -162,13 +162,12 @@ static void put_temporality(struct debug_text *t, int temporality)
 }
 
 /* The line that names the kind, its properties, and its points. */
-static void put_data(struct debug_text *t, const struct DEBUG_METRICS(Metric) *metric,
+static void put_data(struct debug_text *t, const struct DEBUG_METRICS(Metric) * metric,
                      const char *kind)
 {
     debug_print(t, "     -> DataType: %s\n", kind);
-    debug_put_attrs(
-        t, "     -> Metadata", "     ",
-        (struct debug_attrs){.pairs = metric->metadata, .count = metric->n_metadata});
+    debug_put_attrs(t, "     -> Metadata", "     ",
+                    (struct debug_attrs){.pairs = metric->metadata, .count = metric->n_metadata});
     switch ((int)metric->data_case) {
     case DEBUG_DATA_CASE(GAUGE):
         put_numbers(t, metric->gauge->data_points, metric->gauge->n_data_points);
@@ -213,7 +212,7 @@ static const char *kind_name(int data_case)
     }
 }
 
-static void put_scope(struct debug_text *t, const struct DEBUG_METRICS(ScopeMetrics) *scope)
+static void put_scope(struct debug_text *t, const struct DEBUG_METRICS(ScopeMetrics) * scope)
 {
     for (size_t i = 0; i < scope->n_metrics; i++) {
         const struct DEBUG_METRICS(Metric) *metric = scope->metrics[i];

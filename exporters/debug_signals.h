@@ -33,7 +33,7 @@ struct debug_head {
     size_t index;
     ProtobufCBinaryData schema_url;
     const struct Opentelemetry__Proto__Resource__V1__Resource *resource; /* may be NULL */
-    const struct DEBUG_COMMON(InstrumentationScope) *scope;              /* may be NULL */
+    const struct DEBUG_COMMON(InstrumentationScope) * scope;             /* may be NULL */
 };
 
 /* Detailed heads. */

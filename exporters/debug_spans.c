@@ -12,7 +12,7 @@ static const char *name_at(const char *const *names, size_t count, int index)
     return index >= 0 && (size_t)index < count ? names[index] : "";
 }
 
-static void put_events(struct debug_text *t, const struct DEBUG_TRACE(Span) *span)
+static void put_events(struct debug_text *t, const struct DEBUG_TRACE(Span) * span)
 {
     if (span->n_events > 0) {
         debug_print(t, "Events:\n");
@@ -27,7 +27,7 @@ static void put_events(struct debug_text *t, const struct DEBUG_TRACE(Span) *spa
     }
 }
 
-static void put_links(struct debug_text *t, const struct DEBUG_TRACE(Span) *span)
+static void put_links(struct debug_text *t, const struct DEBUG_TRACE(Span) * span)
 {
     if (span->n_links > 0) {
         debug_print(t, "Links:\n");
@@ -43,7 +43,7 @@ static void put_links(struct debug_text *t, const struct DEBUG_TRACE(Span) *span
     }
 }
 
-static void put_span(struct debug_text *t, const struct DEBUG_TRACE(Span) *span)
+static void put_span(struct debug_text *t, const struct DEBUG_TRACE(Span) * span)
 {
     static const char *const kinds[] = {"Unspecified", "Internal", "Server",
                                         "Client",      "Producer", "Consumer"};
@@ -107,7 +107,7 @@ static void put_severity(struct debug_text *t, int number)
     debug_print(t, "(%d)\n", number);
 }
 
-static void put_record(struct debug_text *t, const struct DEBUG_LOGS(LogRecord) *record)
+static void put_record(struct debug_text *t, const struct DEBUG_LOGS(LogRecord) * record)
 {
     debug_put_time_line(t, "ObservedTimestamp: ", record->observed_time_unix_nano);
     debug_put_time_line(t, "Timestamp: ", record->time_unix_nano);

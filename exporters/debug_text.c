@@ -30,7 +30,7 @@ void debug_put_scope_head(struct debug_text *t, const struct debug_head *head)
     }
 }
 
-static size_t point_count(const struct DEBUG_METRICS(Metric) *metric)
+static size_t point_count(const struct DEBUG_METRICS(Metric) * metric)
 {
     switch ((int)metric->data_case) {
     case DEBUG_DATA_CASE(GAUGE):
@@ -125,8 +125,8 @@ int debug_text_encode(enum signal signal, enum debug_verbosity verbosity, struct
     static const ProtobufCMessageDescriptor *const descriptors[SIGNAL_COUNT] = {
         [SIGNAL_TRACES] =
             &opentelemetry__proto__collector__trace__v1__export_trace_service_request__descriptor,
-        [SIGNAL_METRICS] = &
-            opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__descriptor,
+        [SIGNAL_METRICS] =
+            &opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__descriptor,
         [SIGNAL_LOGS] =
             &opentelemetry__proto__collector__logs__v1__export_logs_service_request__descriptor,
     };

@@ -7,6 +7,7 @@
 #include "exporters/debug_value.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@
 
 /* A pair and where it stood, so that of equal keys the last one counts. */
 struct sorted_pair {
-    const struct DEBUG_COMMON(KeyValue) *pair;
+    const struct DEBUG_COMMON(KeyValue) * pair;
     size_t index;
 };
 
@@ -161,7 +162,7 @@ static void push_frame(struct value_walk *walk, struct value_frame frame, char b
     json_out_open(&walk->json, bracket);
 }
 
-static void push_map(struct value_walk *walk, const struct DEBUG_COMMON(KeyValueList) *list)
+static void push_map(struct value_walk *walk, const struct DEBUG_COMMON(KeyValueList) * list)
 {
     struct sorted_pair *pairs = arena_alloc_array(walk->arena, list->n_values, sizeof(*pairs));
     if (pairs == NULL) {
@@ -196,7 +197,7 @@ static void put_json_f64(struct json_out *json, double value)
     put_raw(json, text, len);
 }
 
-static void walk_value(struct value_walk *walk, const struct DEBUG_COMMON(AnyValue) *value)
+static void walk_value(struct value_walk *walk, const struct DEBUG_COMMON(AnyValue) * value)
 {
     struct json_out *json = &walk->json;
     switch ((int)(value == NULL ? 0 : value->value_case)) {
@@ -252,7 +253,7 @@ static void walk_step(struct value_walk *walk)
     walk_value(walk, f->pairs[index].pair->value);
 }
 
-static void put_json(struct debug_text *t, const struct DEBUG_COMMON(AnyValue) *value)
+static void put_json(struct debug_text *t, const struct DEBUG_COMMON(AnyValue) * value)
 {
     struct value_walk walk;
     walk.json = json_out_of(t->out);
@@ -279,7 +280,7 @@ static void put_base64(struct debug_text *t, struct slice bytes)
     bytes_fini(&quoted);
 }
 
-void debug_put_plain(struct debug_text *t, const struct DEBUG_COMMON(AnyValue) *value)
+void debug_put_plain(struct debug_text *t, const struct DEBUG_COMMON(AnyValue) * value)
 {
     switch ((int)(value == NULL ? 0 : value->value_case)) {
     case DEBUG_VALUE_CASE(STRING_VALUE):
@@ -289,7 +290,7 @@ void debug_put_plain(struct debug_text *t, const struct DEBUG_COMMON(AnyValue) *
         debug_print(t, "%s", value->bool_value != 0 ? "true" : "false");
         break;
     case DEBUG_VALUE_CASE(INT_VALUE):
-        debug_print(t, "%lld", (long long)value->int_value);
+        debug_print(t, "%" PRId64, value->int_value);
         break;
     case DEBUG_VALUE_CASE(DOUBLE_VALUE):
         debug_put_f64(t, value->double_value);
@@ -306,12 +307,12 @@ void debug_put_plain(struct debug_text *t, const struct DEBUG_COMMON(AnyValue) *
     }
 }
 
-void debug_put_typed(struct debug_text *t, const struct DEBUG_COMMON(AnyValue) *value)
+void debug_put_typed(struct debug_text *t, const struct DEBUG_COMMON(AnyValue) * value)
 {
     static const char *const names[] = {
-        [DEBUG_VALUE_CASE(STRING_VALUE)] = "Str",   [DEBUG_VALUE_CASE(BOOL_VALUE)] = "Bool",
-        [DEBUG_VALUE_CASE(INT_VALUE)] = "Int",      [DEBUG_VALUE_CASE(DOUBLE_VALUE)] = "Double",
-        [DEBUG_VALUE_CASE(ARRAY_VALUE)] = "Slice",  [DEBUG_VALUE_CASE(KVLIST_VALUE)] = "Map",
+        [DEBUG_VALUE_CASE(STRING_VALUE)] = "Str",  [DEBUG_VALUE_CASE(BOOL_VALUE)] = "Bool",
+        [DEBUG_VALUE_CASE(INT_VALUE)] = "Int",     [DEBUG_VALUE_CASE(DOUBLE_VALUE)] = "Double",
+        [DEBUG_VALUE_CASE(ARRAY_VALUE)] = "Slice", [DEBUG_VALUE_CASE(KVLIST_VALUE)] = "Map",
         [DEBUG_VALUE_CASE(BYTES_VALUE)] = "Bytes",
     };
     size_t index = value == NULL ? 0 : (size_t)value->value_case;

@@ -54,10 +54,10 @@ void debug_put_fixed(struct debug_text *t, const char *label, double value);
 void debug_put_f64(struct debug_text *t, double value);
 
 /* A value without its type: text as it is, lists and maps as JSON; NULL or empty is nothing. */
-void debug_put_plain(struct debug_text *t, const struct DEBUG_COMMON(AnyValue) *value);
+void debug_put_plain(struct debug_text *t, const struct DEBUG_COMMON(AnyValue) * value);
 
 /* A value with its type: Str(v), Int(v), Map({…}); Empty() for NULL. */
-void debug_put_typed(struct debug_text *t, const struct DEBUG_COMMON(AnyValue) *value);
+void debug_put_typed(struct debug_text *t, const struct DEBUG_COMMON(AnyValue) * value);
 
 /* `header` with a colon, then `indent`     -> key: Str(v) each; nothing where there are none. */
 void debug_put_attrs(struct debug_text *t, const char *header, const char *indent,

@@ -29,8 +29,17 @@
 #include "io/http_client.h"
 #include "io/loop.h"
 
+/* The generator's names, cut to a length that fits a line. */
+#define TRACES_REQUEST                                                                             \
+    (&opentelemetry__proto__collector__trace__v1__export_trace_service_request__descriptor)
+#define METRICS_REQUEST                                                                            \
+    (&opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__descriptor)
+#define LOGS_REQUEST                                                                               \
+    (&opentelemetry__proto__collector__logs__v1__export_logs_service_request__descriptor)
+
 struct otlp_http_exporter;
 
+/* What belongs to a send_slot of the same index. */
 struct otlp_http_slot {
     struct http_request request;
     struct otlp_http_exporter *exporter;
@@ -129,12 +138,9 @@ static int gather(const struct otlp_http_slot *slot, struct bytes *scratch, stru
 static int encode_json(struct otlp_http_slot *slot, enum signal signal)
 {
     static const ProtobufCMessageDescriptor *const requests[SIGNAL_COUNT] = {
-        [SIGNAL_TRACES] =
-            &opentelemetry__proto__collector__trace__v1__export_trace_service_request__descriptor,
-        [SIGNAL_METRICS] =
-            &opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__descriptor,
-        [SIGNAL_LOGS] =
-            &opentelemetry__proto__collector__logs__v1__export_logs_service_request__descriptor,
+        [SIGNAL_TRACES] = TRACES_REQUEST,
+        [SIGNAL_METRICS] = METRICS_REQUEST,
+        [SIGNAL_LOGS] = LOGS_REQUEST,
     };
     struct bytes scratch;
     struct slice wire;

@@ -17,6 +17,14 @@
 #include "core/otlp/proto/collector_trace.pb-c.h"
 #include "core/otlp/proto/rpc_status.pb-c.h"
 
+/* The generator's names, cut to a length that fits a line. */
+#define TRACES_RESPONSE                                                                            \
+    (&opentelemetry__proto__collector__trace__v1__export_trace_service_response__descriptor)
+#define METRICS_RESPONSE                                                                           \
+    (&opentelemetry__proto__collector__metrics__v1__export_metrics_service_response__descriptor)
+#define LOGS_RESPONSE                                                                              \
+    (&opentelemetry__proto__collector__logs__v1__export_logs_service_response__descriptor)
+
 /* What an answer may say, in either encoding. */
 struct answer {
     int64_t rejected_items;
@@ -72,15 +80,9 @@ static void read_success_protobuf(struct slice body, enum signal signal, struct 
         const ProtobufCMessageDescriptor *descriptor;
         void (*read)(const ProtobufCMessage *message, struct answer *out);
     } rows[SIGNAL_COUNT] = {
-        [SIGNAL_TRACES] =
-            {&opentelemetry__proto__collector__trace__v1__export_trace_service_response__descriptor,
-             read_traces},
-        [SIGNAL_METRICS] =
-            {&opentelemetry__proto__collector__metrics__v1__export_metrics_service_response__descriptor,
-             read_metrics},
-        [SIGNAL_LOGS] =
-            {&opentelemetry__proto__collector__logs__v1__export_logs_service_response__descriptor,
-             read_logs},
+        [SIGNAL_TRACES] = {TRACES_RESPONSE, read_traces},
+        [SIGNAL_METRICS] = {METRICS_RESPONSE, read_metrics},
+        [SIGNAL_LOGS] = {LOGS_RESPONSE, read_logs},
     };
     ProtobufCMessage *message = NULL;
     if (pb_decode(rows[signal].descriptor, body, arena, NULL, &message) == 0) {

@@ -5,7 +5,8 @@
  * Serves the exporters that speak HTTP, and whatever fetches credentials or metadata. Connections
  * are kept and used again; HTTP/2 is spoken where an https peer offers it. Peers are verified
  * unless told otherwise in so many words. Redirects are not followed, because a telemetry backend
- * that moved is a configuration to mend. Egress-local: everything happens on the loop's thread.
+ * that moved is a configuration to mend. Egress-local: everything happens on the loop's thread,
+ * which must not be killed by SIGPIPE.
  */
 #pragma once
 

@@ -174,10 +174,7 @@ void loop_note_receives(struct loop *loop, size_t count, size_t bytes, bool is_f
 {
     struct loop_pace *pace = &loop->pace;
     if (pace->receive_count == 0) {
-        /* Silence before this turn says nothing about the rate inside it. */
-        uint64_t since_ns = loop->now_mono_ns - pace->turn_mono_ns;
-        uint64_t limit_ns = LOOP_LINGER_US * 1000;
-        pace->interval_ns = since_ns < limit_ns ? since_ns : limit_ns;
+        pace->interval_ns = loop->now_mono_ns - pace->turn_mono_ns;
         pace->turn_mono_ns = loop->now_mono_ns;
     }
     pace->receive_count += count;
@@ -188,19 +185,22 @@ void loop_note_receives(struct loop *loop, size_t count, size_t bytes, bool is_f
 
 uint64_t loop_linger_ns(struct loop *loop, uint64_t wait_ns)
 {
+    const uint64_t limit_ns = LOOP_LINGER_US * 1000;
     struct loop_pace pace = loop->pace;
     loop->pace.receive_count = 0;
     loop->pace.receive_bytes = 0;
     loop->pace.is_full = false;
-    if (pace.receive_count == 0 || pace.is_full) {
+    bool is_sparse = pace.receive_count * limit_ns < LOOP_LINGER_WORTH * pace.interval_ns;
+    if (pace.receive_count == 0 || pace.is_full || is_sparse) {
         return 0;
     }
-    uint64_t linger_ns = LOOP_LINGER_US * 1000;
-    uint64_t by_count_ns = pace.interval_ns * LOOP_LINGER_RECEIVES / pace.receive_count;
-    uint64_t by_bytes_ns = pace.interval_ns * LOOP_LINGER_BYTES / (pace.receive_bytes + 1);
+    /* Silence before that turn says nothing about the rate inside it: take the higher estimate. */
+    uint64_t interval_ns = pace.interval_ns < limit_ns ? pace.interval_ns : limit_ns;
+    uint64_t by_count_ns = interval_ns * LOOP_LINGER_RECEIVES / pace.receive_count;
+    uint64_t by_bytes_ns = interval_ns * LOOP_LINGER_BYTES / (pace.receive_bytes + 1);
+    uint64_t linger_ns = wait_ns < limit_ns ? wait_ns : limit_ns;
     linger_ns = by_count_ns < linger_ns ? by_count_ns : linger_ns;
     linger_ns = by_bytes_ns < linger_ns ? by_bytes_ns : linger_ns;
-    linger_ns = wait_ns < linger_ns ? wait_ns : linger_ns;
     if (linger_ns < LOOP_LINGER_MIN_US * 1000) {
         return 0;
     }

@@ -34,6 +34,8 @@
 /* Receives and bytes a linger aims for at most; far below the default socket buffer of 208 KiB. */
 #define LOOP_LINGER_RECEIVES 32
 #define LOOP_LINGER_BYTES 32768
+/* Receives a linger has to be expected to bring, or the thread just blocks: 10 000 a second. */
+#define LOOP_LINGER_WORTH 2
 /* io_uring may end a linger early, at this many completions. */
 #define LOOP_LINGER_COMPLETIONS 8
 
@@ -218,3 +220,23 @@
 #define HTTP1_EXTRA_HEADERS_MAX_BYTES 1024
 /* What may arrive after a pause: every receive buffer of the loop. */
 #define HTTP1_AHEAD_MAX_BYTES (LOOP_STREAM_BUFFER_COUNT * LOOP_STREAM_BUFFER_BYTES)
+
+/* --- pull endpoint ---------------------------------------------------------------------------- */
+
+/* Series of one endpoint; about 250 bytes each with their labels, so 250 MB at the very worst. */
+#define PROM_SERIES_MAX 1000000
+/* Labels of one series, and their text. */
+#define PROM_LABELS_MAX_COUNT 256
+#define PROM_LABELS_MAX_BYTES 65536
+/* A page leaves in pieces of about this size, one per turn. */
+#define PROM_PIECE_BYTES 65536
+#define PROM_PIECE_MAX_BYTES (4 * 1024 * 1024)
+#define PROM_SCRAPES_MAX 8
+/* Series that expire in one turn. */
+#define PROM_EXPIRE_MAX_COUNT 1024
+/* Buckets per sign of an exponential histogram, and its finest scale (8.3 % wide buckets): few and
+ * lasting `le` values are worth more to Prometheus than fine ones. */
+#define PROM_EXPHIST_BUCKETS_MAX 20
+#define PROM_EXPHIST_SCALE_MAX 3
+/* Typed structs of one resource with all its metrics. */
+#define PROM_DECODE_MAX_BYTES (256 * 1024 * 1024)

@@ -56,7 +56,9 @@ static inline uint64_t series_spelling_hash(const struct series_parts *parts, ui
 {
     uint64_t hash = short_text_hash_word(secret.start, secret, word);
     hash = short_text_hash(hash, secret, parts->name);
-    hash = short_text_hash(hash, secret, parts->tags);
+    if (parts->tags.len > 0) {
+        hash = short_text_hash(hash, secret, parts->tags);
+    }
     if (parts->origin.len > 0) {
         hash = short_text_hash(hash, secret, parts->origin);
     }
@@ -83,6 +85,7 @@ static inline bool series_spelling_is(const struct series_key *key,
     const uint8_t *tags = bytes + parts->name.len;
     const uint8_t *origin = tags + parts->tags.len;
     return short_text_equal(bytes, parts->name.ptr, parts->name.len) &&
-           short_text_equal(tags, parts->tags.ptr, parts->tags.len) &&
-           short_text_equal(origin, parts->origin.ptr, parts->origin.len);
+           (parts->tags.len == 0 || short_text_equal(tags, parts->tags.ptr, parts->tags.len)) &&
+           (parts->origin.len == 0 ||
+            short_text_equal(origin, parts->origin.ptr, parts->origin.len));
 }

@@ -19,8 +19,6 @@
 /* Longer texts are compared by libc, whose set-up is paid for then. */
 #define SHORT_TEXT_INLINE_MAX_BYTES 128
 
-__extension__ typedef unsigned __int128 short_text_product;
-
 /* What a seed becomes; filled once per burst. */
 struct short_text_secret {
     uint64_t start;
@@ -43,7 +41,7 @@ static inline uint64_t short_text_load32(const uint8_t *at)
 
 static inline uint64_t short_text_fold(uint64_t a, uint64_t b)
 {
-    short_text_product product = (short_text_product)a * b;
+    __uint128_t product = (__uint128_t)a * b;
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
@@ -65,53 +63,48 @@ static inline uint64_t short_text_hash_word(uint64_t state, struct short_text_se
 
 /*
  * Mixes `text` into `state`. Its length is not mixed in: the caller does that before, for all texts
- * of a key at once. An empty text leaves the state as it is.
+ * of a key at once. At least one byte.
  */
 static inline uint64_t short_text_hash(uint64_t state, struct short_text_secret secret,
                                        struct slice text)
 {
     const uint8_t *at = text.ptr;
-    size_t left = text.len;
-    uint64_t low = 0;
-    uint64_t high = 0;
-    if (left >= 16) {
-        while (left > 16) {
+    const uint8_t *end = text.ptr + text.len;
+    if (text.len >= 16) {
+        const uint8_t *last = end - 16; /* overlaps the block before, unless the length is even */
+        for (; at < last; at += 16) {
             state = short_text_fold(short_text_load64(at) ^ state,
                                     short_text_load64(at + 8) ^ secret.mask);
-            at += 16;
-            left -= 16;
         }
-        /* The last sixteen bytes, some of which the block before may have had already. */
-        low = short_text_load64(at + left - 16);
-        high = short_text_load64(at + left - 8);
-    } else if (left >= 8) {
-        low = short_text_load64(at);
-        high = short_text_load64(at + left - 8);
-    } else if (left >= 4) {
-        low = short_text_load32(at);
-        high = short_text_load32(at + left - 4);
-    } else if (left > 0) {
-        low = (uint64_t)at[0] << 16 | (uint64_t)at[left / 2] << 8 | at[left - 1];
-    } else {
-        return state;
+        return short_text_fold(short_text_load64(last) ^ state,
+                               short_text_load64(last + 8) ^ secret.mask);
     }
-    return short_text_fold(low ^ state, high ^ secret.mask);
+    if (text.len >= 8) {
+        return short_text_fold(short_text_load64(at) ^ state,
+                               short_text_load64(end - 8) ^ secret.mask);
+    }
+    if (text.len >= 4) {
+        return short_text_fold(short_text_load32(at) ^ state,
+                               short_text_load32(end - 4) ^ secret.mask);
+    }
+    uint64_t low = (uint64_t)at[0] << 16 | (uint64_t)at[text.len / 2] << 8 | end[-1];
+    return short_text_fold(low ^ state, secret.mask);
 }
 
-/* Like memcmp() == 0; both may be NULL where `len` is 0. */
+/* memcmp() == 0 for at least one byte. */
 static inline bool short_text_equal(const uint8_t *a, const uint8_t *b, size_t len)
 {
     if (len >= 16) {
         if (len > SHORT_TEXT_INLINE_MAX_BYTES) {
             return memcmp(a, b, len) == 0;
         }
-        uint64_t differing = 0;
-        for (size_t at = 0; at < len - 16; at += 16) {
-            differing |= short_text_load64(a + at) ^ short_text_load64(b + at);
-            differing |= short_text_load64(a + at + 8) ^ short_text_load64(b + at + 8);
+        const uint8_t *last = a + len - 16;
+        uint64_t differing = (short_text_load64(last) ^ short_text_load64(b + len - 16)) |
+                             (short_text_load64(last + 8) ^ short_text_load64(b + len - 8));
+        for (; a < last; a += 16, b += 16) {
+            differing |= short_text_load64(a) ^ short_text_load64(b);
+            differing |= short_text_load64(a + 8) ^ short_text_load64(b + 8);
         }
-        differing |= short_text_load64(a + len - 16) ^ short_text_load64(b + len - 16);
-        differing |= short_text_load64(a + len - 8) ^ short_text_load64(b + len - 8);
         return differing == 0;
     }
     if (len >= 8) {
@@ -122,10 +115,5 @@ static inline bool short_text_equal(const uint8_t *a, const uint8_t *b, size_t l
         return ((short_text_load32(a) ^ short_text_load32(b)) |
                 (short_text_load32(a + len - 4) ^ short_text_load32(b + len - 4))) == 0;
     }
-    for (size_t at = 0; at < len; at++) {
-        if (a[at] != b[at]) {
-            return false;
-        }
-    }
-    return true;
+    return ((a[0] ^ b[0]) | (a[len / 2] ^ b[len / 2]) | (a[len - 1] ^ b[len - 1])) == 0;
 }

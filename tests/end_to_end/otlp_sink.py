@@ -23,7 +23,8 @@ class Server(http.server.ThreadingHTTPServer):
 class Sink:
     """Listens on a port of its own. `script` is a list of (status, headers) for the next requests."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
+        self.tls = tls  # an ssl.SSLContext
         self.points = []  # (metric, data kind, attributes, point)
         self.requests = []  # (path, headers, status answered)
         self.times = []  # of the requests, monotonic
@@ -66,6 +67,8 @@ class Sink:
                 pass
 
         self.server = Server(("127.0.0.1", self.port), Handler)
+        if self.tls is not None:
+            self.server.socket = self.tls.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -84,7 +87,7 @@ class Sink:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://127.0.0.1:{self.port}"
 
     def answer(self, handler):
         body = read_body(handler)

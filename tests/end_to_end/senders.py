@@ -13,6 +13,13 @@ def send_udp(port, lines, per_datagram=20, family=socket.AF_INET, pause=0.0005):
     send_datagrams((host, port), lines, per_datagram, family, pause)
 
 
+def send_bytes(port, datagram, pause=0.0005):
+    """One datagram as it is."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(datagram, ("127.0.0.1", port))
+    time.sleep(pause)
+
+
 def send_unixgram(path, lines, per_datagram=20):
     send_datagrams(str(path), lines, per_datagram, socket.AF_UNIX, 0)
 

@@ -2,10 +2,11 @@
 """The books balance, whatever goes wrong: bad lines, an upstream that is down, a full kernel."""
 
 import signal
+import socket
 import time
 
 import pytest
-from senders import Load, send_datagrams, send_udp
+from senders import Load, send_bytes, send_datagrams, send_udp
 from settings import config, otlphttp, statsd
 from weir_process import free_udp_port, wait_until
 
@@ -45,7 +46,7 @@ def test_bad_lines_are_counted_by_reason(start, sink):
         for _ in range(rounds):
             for line in bad:
                 good = [b"good:1|c", b"good:2|c", b"t:5|ms", b"s:a|s"]
-                send_datagrams_of(port, b"\n".join(good[:2] + [line] + good[2:]))
+                send_bytes(port, b"\n".join(good[:2] + [line] + good[2:]))
         counters = weir.wait_for("items_decoded", 5 * rounds * len(bad))
         assert counters["invalid_lines"] == {reason: rounds for reason in BAD_LINES}
         page = weir.metrics()
@@ -55,13 +56,6 @@ def test_bad_lines_are_counted_by_reason(start, sink):
     assert sink.value("good") == 3 * rounds * len(bad)
     assert sink.one("t")[3].count == rounds * len(bad)
     assert weir.books()["items_invalid"] == rounds * len(bad)
-
-
-def send_datagrams_of(port, datagram):
-    import socket
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        sender.sendto(datagram, ("127.0.0.1", port))
-    time.sleep(0.0005)
 
 
 def test_bad_tags_are_counted_for_every_line_of_the_series(start, sink):
@@ -129,7 +123,8 @@ def burst_while_stopped(weir, port, count):
     """Nobody reads meanwhile, so that what does not fit is dropped by the kernel."""
     weir.signal(signal.SIGSTOP)
     try:
-        send_datagrams(("127.0.0.1", port), ["c:1|c"] * count, 1, 2, 0)
+        send_datagrams(("127.0.0.1", port), ["c:1|c"] * count, 1,
+                       socket.AF_INET, 0)
     finally:
         weir.signal(signal.SIGCONT)
 

@@ -151,6 +151,7 @@ static void close_and_check(void)
 {
     sender_close(&up.sender);
     sender_close(&up.sender);
+    pipeline_abandon(&up.pipeline);
     pipeline_fini(&up.pipeline);
     assert_int_equal(counter_read(&up.exporter.stats.items_held), 0);
     assert_int_equal(counter_read(&up.exporter.stats.queue_used), 0);

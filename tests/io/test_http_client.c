@@ -6,6 +6,7 @@
 #include "io/http_client.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -472,5 +473,6 @@ static int run_group(const char *name)
 
 int main(void)
 {
+    (void)signal(SIGPIPE, SIG_IGN); /* as the program does */
     return loop_fixture_main(run_group);
 }

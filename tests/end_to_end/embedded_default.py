@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run inside a network namespace: embedded_default.py BINARY IO starts weir without configuration.
+
+A counter sent over UDP and over TCP must stand on 8889; 8888, 13133 and `weir health` must answer.
+"""
+
+import socket
+import subprocess
+import sys
+
+from weir_process import fetch, fetch_status, wait_until
+
+
+def send():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"first.hello:41|c|#lang:en", ("127.0.0.1", 8125))
+    with socket.create_connection(("127.0.0.1", 8125)) as stream:
+        stream.sendall(b"first.hello:1|c|#lang:en\n")
+
+
+def is_shown():
+    page = fetch("http://localhost:8889/metrics")
+    return any(line.startswith("first_hello_total{") and 'lang="en"' in line and
+               line.split()[-1] == "42" for line in page.splitlines())
+
+
+def main(binary, io):
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    weir = subprocess.Popen([binary, f"--io={io}"])
+    try:
+        wait_until(lambda: weir.poll() is not None or
+                   fetch_status("http://localhost:13133/")[0] == 200, what="health")
+        assert weir.poll() is None
+        send()
+        wait_until(is_shown, seconds=25, pause=0.2, what="the counter on 8889")
+        assert "weir_wire_received" in fetch("http://localhost:8888/metrics")
+        assert subprocess.run([binary, "health"], check=False).returncode == 0
+        weir.terminate()
+        assert weir.wait(30) == 0
+        assert subprocess.run([binary, "health"], check=False).returncode == 3
+    finally:
+        weir.kill()
+
+
+main(*sys.argv[1:])

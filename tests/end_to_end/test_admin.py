@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""weir's own pages: self-metrics, status, readiness, and the health check."""
+
+import json
+import signal
+
+import pytest
+from prom_page import total, value
+from senders import Load, send_udp
+from settings import config, otlphttp, statsd, to_text
+from weir_process import fetch, fetch_status, free_port, free_udp_port, run_command, wait_until
+
+
+@pytest.fixture
+def running(start, sink):
+    """A weir that took 100 good lines and 10 bad ones in 11 datagrams."""
+    port, health_port = free_udp_port(), free_port()
+    settings = config(statsd(port, aggregation_interval="200ms"), otlphttp(sink), health_port)
+    with start(settings) as weir:
+        send_udp(port, ["c:1|c"] * 100 + ["bad"] * 10, per_datagram=10)
+        wait_until(lambda: sink.total("c") == 100)
+        wait_until(lambda: weir.exporter("otlphttp")["items_held"] == 0)
+        weir.health = f"http://127.0.0.1:{health_port}"
+        yield weir
+
+
+def test_metrics_page(running):
+    page = running.metrics()
+    receiver = {"receiver": "statsd", "transport": "udp"}
+    assert value(page, "weir_wire_received", **receiver) == 11
+    assert value(page, "weir_wire_parsed", **receiver) == 11
+    assert value(page, "weir_items_decoded", **receiver) == 110
+    assert value(page, "weir_items_folded", **receiver) == 100
+    assert value(page, "weir_items_invalid", reason="line_missing_type") == 10
+    assert total(page, "weir_items_invalid") == 10
+    assert value(page, "otelcol_receiver_accepted_metric_points", **receiver) == 100
+    assert value(page, "otelcol_receiver_refused_metric_points", **receiver) == 10
+    emitted = value(page, "weir_points_emitted", **receiver)
+    assert value(page, "weir_items_delivered", exporter="otlphttp") == emitted
+    assert value(page, "otelcol_exporter_sent_metric_points", exporter="otlphttp") == emitted
+    assert value(page, "otelcol_exporter_queue_capacity", exporter="otlphttp") == 1000
+    assert value(page, "weir_ready") == 1
+    assert value(page, "otelcol_process_uptime") > 0
+    assert value(page, "otelcol_process_memory_rss") > 1e6
+    assert total(page, "weir_route_allocations") == 0
+
+
+def test_metrics_page_is_strictly_formed(running):
+    """Each name has one HELP and one TYPE, before all its samples, which stand together."""
+    seen, current = set(), None
+    for line in fetch(f"{running.admin}/metrics").splitlines():
+        if line.startswith("# HELP "):
+            current = line.split()[2]
+            assert current not in seen, f"{current} appears twice"
+            seen.add(current)
+        elif line.startswith("# TYPE "):
+            assert line.split()[2] == current and line.split()[3] in ("counter", "gauge")
+        else:
+            assert line.split("{")[0].split(" ")[0] == current, line
+
+
+def test_status_page(running):
+    status = running.status()
+    assert (status["state"], status["ready"]) == ("running", True)
+    books = status["books"]
+    assert books["wire_balanced"] and books["items_balanced"] and books["out_balanced"]
+    assert (books["wire_received"], books["items_accepted"], books["items_invalid"]) == (
+        11, 100, 10)
+    assert status["receivers"][0]["invalid_lines"] == {"missing_type": 10}
+    assert status["exporters"][0]["items_delivered"] == books["items_delivered"] > 0
+    names = [thread["name"] for thread in status["threads"]]
+    assert "shard-0" in names and "egress-0" in names
+    backend = {"epoll": "epoll", "uring": "io_uring"}[running.io]
+    shards = [thread for thread in status["threads"] if thread["name"].startswith("shard")]
+    assert all(running.io in shard["io"] or backend in shard["io"] for shard in shards)
+
+
+def test_html_page_and_unknown_paths(running):
+    assert fetch(f"{running.admin}/").startswith("<!doctype html>")
+    assert fetch_status(f"{running.admin}/nothing")[0] == 404
+    assert fetch_status(f"{running.admin}/livez")[0] == 200
+    assert fetch_status(f"{running.admin}/readyz") == (200, "ready\n")
+
+
+def test_health_check_answers_like_the_collectors(running):
+    status, body = fetch_status(running.health + "/")
+    answer = json.loads(body)
+    assert (status, answer["status"]) == (200, "Server available")
+    assert answer["upSince"].startswith("20") and answer["uptime"].endswith("s")
+
+
+def test_health_command(running):
+    result = run_command("health", "--address", running.health.removeprefix("http://"))
+    assert (result.returncode, result.stdout) == (0, "ready\n")
+
+
+def test_health_check_path(start, sink):
+    port = free_port()
+    settings = config(statsd(free_udp_port()), otlphttp(sink), port)
+    settings["extensions"]["health_check"]["path"] = "/up"
+    with start(settings):
+        assert fetch_status(f"http://127.0.0.1:{port}/up")[0] == 200
+        assert fetch_status(f"http://127.0.0.1:{port}/other")[0] == 404
+
+
+def test_not_ready_while_draining(start, sink):
+    port, health_port = free_udp_port(), free_port()
+    settings = config(statsd(port), otlphttp(sink), health_port)
+    with start(settings, "--drain-timeout=5s") as weir:
+        with Load(port):
+            weir.wait_for("wire_received", 10)
+            weir.signal(signal.SIGTERM)
+            wait_until(lambda: fetch_status(f"{weir.admin}/readyz") == (503, "settling\n"),
+                       seconds=1)
+            status, body = fetch_status(f"http://127.0.0.1:{health_port}/")
+            assert (status, json.loads(body)["status"]) == (503, "Server not available")
+            assert fetch_status(f"{weir.admin}/livez")[0] == 200
+            assert run_command("health", "--address", f"127.0.0.1:{health_port}").returncode == 1
+        assert weir.wait() == 0
+
+
+def test_drain_over_http(start, sink):
+    port = free_udp_port()
+    with start(config(statsd(port), otlphttp(sink))) as weir:
+        send_udp(port, ["c:1|c"])
+        fetch(f"{weir.admin}/-/drain", method="POST")
+        assert weir.wait() == 0
+    assert sink.value("c") == 1
+
+
+def test_usr1_logs_the_books(start, sink):
+    port = free_udp_port()
+    with start(config(statsd(port), otlphttp(sink))) as weir:
+        send_udp(port, ["c:1|c"])
+        weir.wait_for("items_folded", 1)
+        weir.signal(signal.SIGUSR1)
+        wait_until(lambda: weir.events("status"))
+        assert weir.events("status")[0]["items_folded"] == 1
+
+
+def test_metrics_can_be_switched_off(start, sink):
+    settings = config(statsd(free_udp_port()), otlphttp(sink))
+    settings["service"]["telemetry"] = {"metrics": {"level": "none"}}
+    with start(to_text(settings)) as weir:
+        assert fetch_status(f"{weir.admin}/metrics") == (0, "")

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SIGHUP: what did not change lives on without losing a datagram, what did change is exchanged."""
+
+import socket
+import time
+
+from otlp_sink import Sink
+from senders import Load, connect, send_udp
+from settings import config, otlphttp, prometheus, statsd
+from weir_process import fetch, free_port, free_udp_port, wait_until
+
+
+def test_unchanged_receiver_loses_nothing_and_the_new_sink_takes_over(start, sink):
+    port = free_udp_port()
+    receiver = statsd(port, aggregation_interval="200ms")
+    with Sink() as second, start(config(receiver, otlphttp(sink))) as weir:
+        with Load(port, pause=0.0002) as load:
+            wait_until(lambda: sink.total("load") > 0)
+            assert weir.reload(config(receiver, otlphttp(second)))["event"] == "reloaded"
+            wait_until(lambda: second.total("load") > 0)
+            time.sleep(0.3)
+            before = sink.total("load")
+            time.sleep(0.5)
+            assert sink.total("load") == before
+        counters = weir.wait_for("wire_received", load.sent_datagrams)
+        assert counters["kernel_dropped"] == 0
+        assert weir.status()["reloads"] == 1
+        assert weir.metrics()["weir_reloads"] == [({"result": "ok"}, 1), ({"result": "failed"}, 0)]
+        wait_until(lambda: sink.total("load") + second.total("load") == load.sent_lines)
+    assert load.refused_datagrams == 0
+
+
+def test_many_reloads_under_load_lose_nothing(start, sink):
+    port = free_udp_port()
+    receiver = statsd(port)
+    with start(config(receiver, otlphttp(sink))) as weir:
+        with Load(port, pause=0.0002) as load:
+            for i in range(10):
+                settings = config(receiver, otlphttp(sink, headers={"x-round": str(i)}))
+                assert weir.reload(settings)["event"] == "reloaded"
+                wait_until(lambda: weir.status()["graphs_draining"] < 3)
+        weir.wait_for("wire_received", load.sent_datagrams)
+    assert sink.value("load") == load.sent_lines  # one window all along
+
+
+def test_reload_of_the_same_file_keeps_connections_and_series(start, sink):
+    port = free_port()
+    settings = config(statsd(port, "tcp"), otlphttp(sink))
+    with start(settings) as weir:
+        with connect(port) as stream:
+            stream.sendall(b"g:10|g\nc:1|c\n")
+            weir.wait_for("items_folded", 2)
+            assert weir.reload(settings)["event"] == "reloaded"
+            stream.sendall(b"g:+1|g\nc:1|c\n")
+            counters = weir.wait_for("items_folded", 4)
+            assert counters["connections_accepted"] == 1
+    assert (sink.value("g"), sink.value("c")) == (11, 2)
+
+
+def test_reload_keeps_the_totals_of_the_pull_endpoint(start, sink):
+    port, page_port = free_udp_port(), free_port()
+    receiver = statsd(port, aggregation_interval="200ms", is_monotonic_counter=True)
+    page = f"http://127.0.0.1:{page_port}/metrics"
+    with start(config(receiver, prometheus(page_port))) as weir:
+        send_udp(port, ["c:5|c"])
+        wait_until(lambda: "c_total 5" in fetch(page))
+        both = {"prometheus": prometheus(page_port), "otlphttp": otlphttp(sink)}
+        assert weir.reload(config(receiver, both))["event"] == "reloaded"
+        send_udp(port, ["c:2|c"])
+        wait_until(lambda: "c_total 7" in fetch(page))
+        wait_until(lambda: sink.total("c") == 2)
+
+
+def test_changed_interval(start, sink):
+    port = free_udp_port()
+    with start(config(statsd(port), otlphttp(sink))) as weir:
+        send_udp(port, ["old:1|c"])
+        weir.wait_for("items_folded", 1)
+        fast = statsd(port, aggregation_interval="200ms")
+        assert weir.reload(config(fast, otlphttp(sink)))["event"] == "reloaded"
+        wait_until(lambda: sink.named("old"), what="the old window to be flushed")
+        send_udp(port, ["new:1|c"])
+        wait_until(lambda: sink.named("new"), what="a window of 200 ms")
+    assert sink.value("old") == sink.value("new") == 1
+
+
+def test_added_and_removed_receivers(start, sink):
+    ports = {"statsd/a": free_udp_port(), "statsd/b": free_udp_port()}
+    receivers = {name: statsd(port, aggregation_interval="200ms") for name, port in ports.items()}
+    only_a = {"statsd/a": receivers["statsd/a"]}
+    only_b = {"statsd/b": receivers["statsd/b"]}
+    exporter = otlphttp(sink)
+    with start(config(only_a, exporter)) as weir:
+        assert weir.reload(config(receivers, exporter))["event"] == "reloaded"
+        for name, port in ports.items():
+            send_udp(port, [f"{name[-1]}:1|c"])
+        wait_until(lambda: sink.total("a") == 1 and sink.total("b") == 1)
+        assert weir.reload(config(only_b, exporter))["event"] == "reloaded"
+        wait_until(lambda: weir.status()["graphs_draining"] == 0)
+        assert [r["id"] for r in weir.status()["receivers"]] == ["statsd/b"]
+        send_udp(ports["statsd/b"], ["b:1|c"])
+        wait_until(lambda: sink.total("b") == 2)
+
+
+def test_removed_receiver_delivers_its_open_window(start, sink):
+    ports = {"statsd/a": free_udp_port(), "statsd/b": free_udp_port()}
+    receivers = {name: statsd(port) for name, port in ports.items()}
+    exporter = otlphttp(sink)
+    with start(config(receivers, exporter)) as weir:
+        send_udp(ports["statsd/a"], ["a:1|c"] * 100)
+        weir.wait_for("items_folded", 100, name="statsd/a")
+        only_b = {"statsd/b": receivers["statsd/b"]}
+        assert weir.reload(config(only_b, exporter))["event"] == "reloaded"
+        wait_until(lambda: sink.total("a") == 100)
+
+
+def test_bad_file_is_refused_and_the_old_graph_runs_on(start, sink):
+    port = free_udp_port()
+    good = config(statsd(port, aggregation_interval="200ms"), otlphttp(sink))
+    bad = config(statsd(port, agregation_interval="1s"), otlphttp(sink))
+    with start(good) as weir:
+        assert weir.reload(bad)["event"] == "reload_failed"
+        assert "unknown key 'agregation_interval'" in weir.log_text()
+        assert "did you mean 'aggregation_interval'?" in weir.log_text()
+        status = weir.status()
+        assert (status["reloads"], status["reloads_failed"], status["ready"]) == (0, 1, True)
+        send_udp(port, ["c:1|c"])
+        wait_until(lambda: sink.total("c") == 1)
+        assert weir.reload(good)["event"] == "reloaded"
+        send_udp(port, ["c:1|c"])
+        wait_until(lambda: sink.total("c") == 2)
+
+
+def test_port_that_is_taken_is_refused_and_the_old_graph_runs_on(start, sink):
+    port, taken = free_udp_port(), free_port()
+    receiver = statsd(port, aggregation_interval="200ms")
+    taker = socket.create_server(("127.0.0.1", taken))
+    with taker, start(config(receiver, otlphttp(sink))) as weir:
+        both = {"statsd": receiver, "statsd/tcp": statsd(taken, "tcp")}
+        assert weir.reload(config(both, otlphttp(sink)))["event"] == "reload_failed"
+        assert weir.events("bind_failed")
+        send_udp(port, ["c:1|c"])
+        wait_until(lambda: sink.total("c") == 1)
+
+
+def test_reload_over_http(start, sink):
+    port = free_udp_port()
+    with start(config(statsd(port), otlphttp(sink))) as weir:
+        fetch(f"{weir.admin}/-/reload", method="POST")
+        wait_until(lambda: weir.status()["reloads"] == 1)
