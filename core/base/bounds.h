@@ -27,7 +27,7 @@
 #define LOOP_SOURCES_MAX 65536
 /* Completions gathered before the first is dispatched; 512 × 16 bytes on the loop. */
 #define LOOP_GATHER_MAX 512
-/* After a busy turn datagrams are left to gather this long, so that unbatched senders are batched. */
+/* After a busy turn datagrams may gather for this long, so that unbatched senders are batched. */
 #define LOOP_LINGER_US 200
 /* A shorter sleep costs more than it gathers: the kernel's default timer slack alone is 50 µs. */
 #define LOOP_LINGER_MIN_US 50
@@ -91,7 +91,7 @@
 #define HLL_PRECISION_BITS 14
 /* Raw samples one summary keeps: 4096 × 16 bytes = 64 KiB; beyond it quantiles are estimates. */
 #define SUMMARY_SAMPLES_MAX 4096
-/* Buckets of the exponential histogram a full summary folds into; under 0.7 % error in 6 decades. */
+/* Buckets of the exponential histogram a full summary folds into: 0.7 % error in 6 decades. */
 #define SUMMARY_FOLDED_BUCKETS_MAX 1024
 /* Explicit bounds of one histogram: (1024 + 1) × 8 bytes fits a 16 KiB block. */
 #define HISTOGRAM_BOUNDS_MAX_COUNT 1024

@@ -218,17 +218,15 @@ static void put_head(struct line *line, uint64_t time_unix_ns, enum log_level le
     ASSERT(is_put); /* an empty line has room for its head */
 }
 
-size_t log_format_line(enum log_format format, uint64_t time_unix_ns, enum log_level level,
-                       const char *event, const struct log_field *fields, size_t field_count,
-                       char *buf)
+size_t log_format_line(enum log_format format, const struct log_entry *entry, char *buf)
 {
     ASSERT(format != LOG_FORMAT_AUTO);
     struct line line = {.buf = buf, .is_json = format == LOG_FORMAT_JSON};
-    put_head(&line, time_unix_ns, level);
-    struct log_field named = LOG_TEXT("event", event);
+    put_head(&line, entry->time_unix_ns, entry->level);
+    struct log_field named = LOG_TEXT("event", entry->event);
     put_field(&line, &named);
-    for (size_t i = 0; i < field_count; i++) {
-        put_field(&line, &fields[i]);
+    for (size_t i = 0; i < entry->field_count; i++) {
+        put_field(&line, &entry->fields[i]);
     }
     const char *cut = line.is_json ? ",\"cut\":true" : " cut=true";
     const char *end = line.is_json ? "}\n" : "\n";
@@ -268,8 +266,14 @@ void log_event(enum log_level level, const char *event, const struct log_field *
     }
     char buf[LOG_LINE_MAX_BYTES];
     enum log_format format = atomic_load_explicit(&current_format, memory_order_relaxed);
-    size_t len =
-        log_format_line(resolve(format), clock_unix_ns(), level, event, fields, field_count, buf);
+    const struct log_entry entry = {
+        .time_unix_ns = clock_unix_ns(),
+        .level = level,
+        .event = event,
+        .fields = fields,
+        .field_count = field_count,
+    };
+    size_t len = log_format_line(resolve(format), &entry, buf);
     /* A log that cannot be written has nobody to tell. */
     ssize_t written = write(STDERR_FILENO, buf, len);
     (void)written;

@@ -91,17 +91,23 @@ void log_event(enum log_level level, const char *event, const struct log_field *
 #define log_info(event, ...) LOG_AT(LOG_LEVEL_INFO, event, __VA_ARGS__)
 #define log_debug(event, ...) LOG_AT(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
 
+/* What one line says. */
+struct log_entry {
+    uint64_t time_unix_ns; /* stands in JSON lines only */
+    enum log_level level;
+    const char *event;              /* borrowed */
+    const struct log_field *fields; /* borrowed */
+    size_t field_count;
+};
+
 /*
  * log_format_line — the line that log_event would write, newline included.
  *
- *   time_unix_ns   stands in JSON lines only
- *   buf            LOG_LINE_MAX_BYTES; no terminator
+ *   buf   LOG_LINE_MAX_BYTES; no terminator
  *
  * `format` is not AUTO. Returns the length.
  */
-size_t log_format_line(enum log_format format, uint64_t time_unix_ns, enum log_level level,
-                       const char *event, const struct log_field *fields, size_t field_count,
-                       char *buf);
+size_t log_format_line(enum log_format format, const struct log_entry *entry, char *buf);
 
 /* "error", "warn", "info", "debug"; "auto", "text", "json". 0 or FAULT_MALFORMED; out only on 0. */
 WEIR_MUST_USE int log_level_parse(struct slice text, enum log_level *out);

@@ -43,8 +43,10 @@ struct exporter_ops {
     void (*drain)(struct exporter *exporter, uint64_t deadline_mono_ns);
     /* Nothing queued and nothing in flight? */
     bool (*is_idle)(const struct exporter *exporter);
-    /* Gives up what is left (counted, each batch answered) and frees the exporter itself. Once; safe
-     * after a failed open, and without one. */
+    /*
+     * Gives up what is left (counted, each batch answered) and frees the exporter itself. Once;
+     * safe after a failed open, and without one.
+     */
     void (*close)(struct exporter *exporter);
 };
 

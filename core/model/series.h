@@ -53,7 +53,7 @@ struct series_options {
      * of a series that lives are not looked at again.
      */
     bool (*tags_are_valid)(struct slice tags, enum tag_style style);
-    /* Asked when the quota is used up: how many more births are allowed; 0 for none. May be NULL. */
+    /* Asked when the quota is used up: how many more births are allowed. May be NULL. */
     uint32_t (*lease_quota)(struct series_table *table);
 };
 

@@ -62,8 +62,10 @@ struct receiver_ops {
     void (*drain)(struct receiver *receiver, bool has_successor);
     /* Has everything reached the pipelines? */
     bool (*is_drained)(const struct receiver *receiver);
-    /* Frees the receiver itself; what is not drained is given up. Once; safe after a failed open, and
-     * without one. */
+    /*
+     * Frees the receiver itself; what is not drained is given up. Once; safe after a failed open,
+     * and without one.
+     */
     void (*close)(struct receiver *receiver);
     /* Labels of weir_items_invalid by the index of receiver_stats.line_reasons; NULL at the end. */
     const char *(*line_reason)(uint32_t index);

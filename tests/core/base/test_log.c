@@ -24,7 +24,11 @@ static char line[LOG_LINE_MAX_BYTES + 1];
 
 static const char *format_one(enum log_format format, struct log_field field)
 {
-    size_t len = log_format_line(format, 0, LOG_LEVEL_INFO, "e", &field, 1, line);
+    size_t len = log_format_line(
+        format,
+        &(struct log_entry){
+            .level = LOG_LEVEL_INFO, .event = "e", .fields = &field, .field_count = 1},
+        line);
     assert_in_range(len, 1, LOG_LINE_MAX_BYTES);
     line[len] = '\0';
     return line;
@@ -78,7 +82,11 @@ static void check_cut_line(enum log_format format, size_t text_bytes, char byte,
     static char text[3 * LOG_LINE_MAX_BYTES];
     memset(text, byte, text_bytes);
     struct log_field fields[] = {LOG_SLICE("a", slice_of(text, text_bytes)), LOG_U64("n", 1)};
-    size_t len = log_format_line(format, 0, LOG_LEVEL_WARN, "e", fields, 2, line);
+    size_t len = log_format_line(
+        format,
+        &(struct log_entry){
+            .level = LOG_LEVEL_WARN, .event = "e", .fields = fields, .field_count = 2},
+        line);
     assert_in_range(len, 1, LOG_LINE_MAX_BYTES);
     line[len] = '\0';
     assert_ptr_equal(strchr(line, '\n'), line + len - 1);
@@ -103,7 +111,11 @@ static void test_long_lines_are_cut_and_say_so(void **state)
             memset(text, 'y', sizeof(text));
             struct log_field fields[] = {LOG_SLICE("a", slice_of(text, bytes)),
                                          LOG_TEXT("b", "some words"), LOG_U64("n", 123456)};
-            size_t len = log_format_line(formats[f], 0, LOG_LEVEL_INFO, "e", fields, 3, line);
+            size_t len = log_format_line(
+                formats[f],
+                &(struct log_entry){
+                    .level = LOG_LEVEL_INFO, .event = "e", .fields = fields, .field_count = 3},
+                line);
             assert_in_range(len, 1, LOG_LINE_MAX_BYTES);
             assert_int_equal(line[len - 1], '\n');
         }

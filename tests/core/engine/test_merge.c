@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/number.h"
 #include "core/base/regex.h"
 #include "core/engine/merge.h"
 #include "core/engine/shard.h"
@@ -158,7 +159,7 @@ static void flatten_exphist(struct result *r, const struct exphist *hist)
     for (uint32_t sign = 0; sign < 2; sign++) {
         struct exphist_view view =
             exphist_trimmed(hist, sign == 0 ? EXPHIST_POSITIVE : EXPHIST_NEGATIVE);
-        r->offset ^= view.offset << sign;
+        r->offset ^= view.offset * (sign == 0 ? 1 : 2);
         for (uint32_t i = 0; i < view.slot_count; i++) {
             r->buckets[r->bucket_count] = exphist_view_count(view, i);
             r->bucket_count++;
@@ -372,7 +373,10 @@ static void run_stream(uint64_t seed, uint32_t shard_count, enum gauge_base gaug
                 continue;
             }
             uint32_t which = 0;
-            assert_int_equal(sscanf(strchr(result->name, '.') + 1, "%u", &which), 1);
+            uint64_t parsed = 0;
+            struct slice digits = slice_of_text(strchr(result->name, '.') + 1);
+            assert_int_equal(number_parse_u64(digits, &parsed), 0);
+            which = (uint32_t)parsed;
             double base = gauge_base == GAUGE_BASE_PREVIOUS ? gauge_bases[which] : 0;
             double wanted = naive_value(&gauges[which], base);
             /* Series with tags have several spellings and so several cells per shard. */
