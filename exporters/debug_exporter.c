@@ -288,8 +288,9 @@ static void debug_on_fire(struct timer *timer, uint64_t now_mono_ns)
         give_up_text(exporter);
         return;
     }
-    /* The heap has room: this very timer just left it. */
-    (void)loop_timer_arm(exporter->base.loop, timer, retry_mono_ns);
+    if (loop_timer_arm(exporter->base.loop, timer, retry_mono_ns) != 0) {
+        return; /* without memory; the next batch arms it */
+    }
 }
 
 static int debug_open(struct exporter *base, struct loop *loop)

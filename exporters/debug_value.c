@@ -120,7 +120,8 @@ static size_t f64_text(double value, char *buf)
 {
     size_t len = number_format_f64(value, buf, NUMBER_TEXT_MAX_BYTES);
     double magnitude = fabs(value);
-    if (magnitude < EXPONENT_BELOW || magnitude >= 10 * EXPONENT_BELOW) {
+    bool is_respelled = magnitude >= EXPONENT_BELOW && magnitude < 10 * EXPONENT_BELOW;
+    if (!is_respelled) {
         return len;
     }
     /* The one decade that number_format_f64 spells "1.5e-6": its digits behind five zeros. */

@@ -281,30 +281,33 @@ static void give_up_records(struct file_exporter *exporter)
 
 /* --- timers ---------------------------------------------------------------------------------- */
 
+/* Writes; on a failure the flush timer tries again after FILE_RETRY_MS. */
+static void flush_or_retry(struct file_exporter *exporter, uint64_t now_mono_ns)
+{
+    if (flush_records(exporter) == 0) {
+        return;
+    }
+    if (loop_timer_arm(exporter->base.loop, &exporter->flush_timer,
+                       now_mono_ns + FILE_RETRY_MS * CLOCK_NS_PER_MS) != 0) {
+        return; /* without memory; the next batch arms it */
+    }
+}
+
 static void flush_on_fire(struct timer *timer, uint64_t now_mono_ns)
 {
     struct file_exporter *exporter = CONTAINER_OF(timer, struct file_exporter, flush_timer);
     if (exporter->is_failing) {
         counter_add(&exporter->base.stats.requests_retried, 1);
     }
-    if (flush_records(exporter) != 0) {
-        /* The heap has room: this very timer just left it. */
-        (void)loop_timer_arm(exporter->base.loop, timer,
-                             now_mono_ns + FILE_RETRY_MS * CLOCK_NS_PER_MS);
-    }
+    flush_or_retry(exporter, now_mono_ns);
 }
 
 static void answer_on_fire(struct timer *timer, uint64_t now_mono_ns)
 {
     struct file_exporter *exporter = CONTAINER_OF(timer, struct file_exporter, answer_timer);
     answers_give(&exporter->answers, &exporter->base);
-    if (exporter->pending.len < FILE_WRITE_BYTES || exporter->is_failing) {
-        return;
-    }
-    if (flush_records(exporter) != 0) {
-        /* Armed already, since the first record; this only moves it. */
-        (void)loop_timer_arm(exporter->base.loop, &exporter->flush_timer,
-                             now_mono_ns + FILE_RETRY_MS * CLOCK_NS_PER_MS);
+    if (exporter->pending.len >= FILE_WRITE_BYTES && !exporter->is_failing) {
+        flush_or_retry(exporter, now_mono_ns);
     }
 }
 

@@ -101,15 +101,13 @@ int prom_value_add_number(struct prom_value *value,
                           const struct PROM_METRICS(NumberDataPoint) * point, bool is_delta)
 {
     double number = 0;
-    switch (point->value_case) {
-    case OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE_AS_DOUBLE:
+    if (point->value_case ==
+        OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE_AS_DOUBLE) {
         number = point->as_double;
-        break;
-    case OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE_AS_INT:
+    } else if (point->value_case ==
+               OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE_AS_INT) {
         number = (double)point->as_int;
-        break;
-    case OPENTELEMETRY__PROTO__METRICS__V1__NUMBER_DATA_POINT__VALUE__NOT_SET:
-    default: /* protoc-c adds a member of its own to the enum */
+    } else {
         return FAULT_MALFORMED;
     }
     struct window w = {.start_unix_ns = point->start_time_unix_nano,

@@ -11,6 +11,7 @@
 #include "core/base/mem.h"
 
 #define CALLS_MAX 16
+#define CLOSING_TURNS 8
 
 /* Lives on the caller's stack until `done` is posted. */
 struct call {
@@ -94,6 +95,10 @@ static void *worker_main(void *argument)
         publish(worker);
     }
     run_calls(worker);
+    /* What was stopped last closes in the turns after it. */
+    for (uint32_t i = 0; i < CLOSING_TURNS; i++) {
+        turn(worker, 0);
+    }
     loop_close(worker->loop);
     worker->loop = NULL;
     return NULL;

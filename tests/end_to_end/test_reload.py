@@ -5,6 +5,7 @@ import socket
 import time
 
 from otlp_sink import Sink
+from prom_page import parse, total
 from senders import Load, connect, send_udp
 from settings import config, otlphttp, prometheus, statsd
 from weir_process import fetch, free_port, free_udp_port, wait_until
@@ -60,14 +61,17 @@ def test_reload_of_the_same_file_keeps_connections_and_series(start, sink):
 def test_reload_keeps_the_totals_of_the_pull_endpoint(start, sink):
     port, page_port = free_udp_port(), free_port()
     receiver = statsd(port, aggregation_interval="200ms", is_monotonic_counter=True)
-    page = f"http://127.0.0.1:{page_port}/metrics"
+
+    def shown():
+        return total(parse(fetch(f"http://127.0.0.1:{page_port}/metrics")), "c_total")
+
     with start(config(receiver, prometheus(page_port))) as weir:
         send_udp(port, ["c:5|c"])
-        wait_until(lambda: "c_total 5" in fetch(page))
+        wait_until(lambda: shown() == 5)
         both = {"prometheus": prometheus(page_port), "otlphttp": otlphttp(sink)}
         assert weir.reload(config(receiver, both))["event"] == "reloaded"
         send_udp(port, ["c:2|c"])
-        wait_until(lambda: "c_total 7" in fetch(page))
+        wait_until(lambda: shown() == 7)
         wait_until(lambda: sink.total("c") == 2)
 
 

@@ -7,9 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/bounds.h"
@@ -681,6 +686,52 @@ static void test_open_says_which_backend_and_why(void **state)
     loop_close(loop);
 }
 
+/* In a child, because a seccomp filter stays: 0 where both answers are right. */
+static int ask_while_refused(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {.len = COUNT_OF(code), .filter = code};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
+        return 1;
+    }
+    const char *why_text = NULL;
+    struct loop *loop = NULL;
+    struct loop_options options = {.backend = LOOP_BACKEND_URING};
+    if (loop_open(&options, &loop, &why_text) != -EPERM || loop != NULL) {
+        return 2;
+    }
+    if (strncmp(why_text, "io_uring_setup refused with EPERM", 33) != 0 ||
+        strstr(why_text, "seccomp") == NULL) {
+        return 3;
+    }
+    options.backend = LOOP_BACKEND_AUTO;
+    if (loop_open(&options, &loop, &why_text) != 0 || loop_backend_of(loop) != LOOP_BACKEND_EPOLL) {
+        return 4;
+    }
+    loop_close(loop);
+    return strncmp(why_text, "epoll: io_uring_setup refused with EPERM", 40) == 0 ? 0 : 5;
+}
+
+static void test_open_falls_back_where_seccomp_refuses(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        _exit(ask_while_refused());
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static int run(const char *name)
 {
     const struct CMUnitTest tests[] = {
@@ -705,6 +756,7 @@ static int run(const char *name)
         LOOP_TEST(test_listener_survives_running_out_of_descriptors),
         cmocka_unit_test(test_open_survives_every_failing_allocation),
         LOOP_TEST(test_open_says_which_backend_and_why),
+        cmocka_unit_test(test_open_falls_back_where_seccomp_refuses),
     };
     return _cmocka_run_group_tests(name, tests, COUNT_OF(tests), NULL, NULL);
 }

@@ -4,7 +4,10 @@
  */
 #include "tools/weir/components.h"
 
+#include "exporters/debug_exporter.h"
+#include "exporters/file_exporter.h"
 #include "exporters/otlp_http_exporter.h"
+#include "exporters/prom_pull_exporter.h"
 #include "io/receivers/statsd_receiver.h"
 
 static const struct receiver_type receiver_types[] = {
@@ -12,8 +15,9 @@ static const struct receiver_type receiver_types[] = {
 };
 
 static const struct exporter_type exporter_types[] = {
-    {"otlphttp", otlp_http_exporter_new},
-    {"otlp_http", otlp_http_exporter_new},
+    {"debug", debug_exporter_new},          {"file", file_exporter_new},
+    {"otlphttp", otlp_http_exporter_new},   {"otlp_http", otlp_http_exporter_new},
+    {"prometheus", prom_pull_exporter_new},
 };
 
 static const char *const known_receivers[] = {"statsd", NULL};

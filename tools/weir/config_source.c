@@ -302,8 +302,23 @@ static int load_uris(struct loader *l, const struct config_inputs *inputs)
     return worst;
 }
 
-/* Loads what was chosen; `origin` says what and why. */
-static int load_chosen(struct loader *l, const struct config_inputs *inputs, const char **origin)
+#define ORIGIN_MAX_BYTES 512
+
+/* "gateway.yaml, env:NAME"; the text of a yaml: source is left out, it may hold secrets. */
+static void describe_uris(const struct config_inputs *inputs, char *buf)
+{
+    size_t len = 0;
+    for (size_t i = 0; i < inputs->uri_count && len + 1 < ORIGIN_MAX_BYTES; i++) {
+        bool is_text = slice_has_prefix(slice_of_text(inputs->uris[i]), SLICE_LITERAL("yaml:"));
+        int added = snprintf(buf + len, ORIGIN_MAX_BYTES - len, "%s%s", i == 0 ? "" : ", ",
+                             is_text ? "yaml:" : inputs->uris[i]);
+        len += added > 0 ? (size_t)added : 0;
+    }
+}
+
+/* Loads what was chosen; `origin` says what and why; `buf` holds ORIGIN_MAX_BYTES for it. */
+static int load_chosen(struct loader *l, const struct config_inputs *inputs, char *buf,
+                       const char **origin)
 {
     const char *adot = getenv("AOT_CONFIG_CONTENT");
     const char *own = getenv("WEIR_CONFIG_CONTENT");
@@ -313,7 +328,8 @@ static int load_chosen(struct loader *l, const struct config_inputs *inputs, con
         return load_text(l, SLICE_LITERAL("AOT_CONFIG_CONTENT"), slice_of_text(adot));
     }
     if (inputs->uri_count > 0) {
-        *origin = "--config";
+        describe_uris(inputs, buf);
+        *origin = buf;
         return load_uris(l, inputs);
     }
     if (own != NULL && own[0] != '\0') {
@@ -341,7 +357,8 @@ int config_load(struct config_tree *tree, struct config_report *report,
     ASSERT(report->tree == tree);
     struct loader l = {.tree = tree, .report = report};
     const char *chosen = "nothing";
-    int err = load_chosen(&l, inputs, &chosen);
+    char buf[ORIGIN_MAX_BYTES] = "";
+    int err = load_chosen(&l, inputs, buf, &chosen);
     for (size_t i = 0; i < inputs->set_count && !is_fatal(err); i++) {
         int set_err = load_set(&l, inputs->sets[i]);
         err = set_err != 0 ? set_err : err;
