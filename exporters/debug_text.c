@@ -7,6 +7,14 @@
 #include "core/otlp/pb_decode.h"
 #include "exporters/debug_signals.h"
 
+/* Too long names for a line with anything else. */
+#define TRACE_DESCRIPTOR                                                                           \
+    (&opentelemetry__proto__collector__trace__v1__export_trace_service_request__descriptor)
+#define LOGS_DESCRIPTOR                                                                            \
+    (&opentelemetry__proto__collector__logs__v1__export_logs_service_request__descriptor)
+#define METRICS_DESCRIPTOR                                                                         \
+    (&opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__descriptor)
+
 void debug_put_resource_head(struct debug_text *t, const struct debug_head *head)
 {
     debug_print(t, "%s #%zu\n", head->name, head->index);
@@ -119,20 +127,25 @@ static struct debug_counts put_logs(struct debug_text *t, enum debug_verbosity v
     return count_logs(request);
 }
 
+static const ProtobufCMessageDescriptor *descriptor_of(enum signal signal)
+{
+    switch (signal) {
+    case SIGNAL_TRACES:
+        return TRACE_DESCRIPTOR;
+    case SIGNAL_METRICS:
+        return METRICS_DESCRIPTOR;
+    case SIGNAL_LOGS:
+        return LOGS_DESCRIPTOR;
+    }
+    return NULL;
+}
+
 int debug_text_encode(enum signal signal, enum debug_verbosity verbosity, struct slice wire,
                       struct arena *arena, struct debug_counts *counts, struct bytes *out)
 {
-    static const ProtobufCMessageDescriptor *const descriptors[SIGNAL_COUNT] = {
-        [SIGNAL_TRACES] =
-            &opentelemetry__proto__collector__trace__v1__export_trace_service_request__descriptor,
-        [SIGNAL_METRICS] =
-            &opentelemetry__proto__collector__metrics__v1__export_metrics_service_request__descriptor,
-        [SIGNAL_LOGS] =
-            &opentelemetry__proto__collector__logs__v1__export_logs_service_request__descriptor,
-    };
     ASSERT((size_t)signal < SIGNAL_COUNT);
     ProtobufCMessage *message = NULL;
-    int err = pb_decode(descriptors[signal], wire, arena, NULL, &message);
+    int err = pb_decode(descriptor_of(signal), wire, arena, NULL, &message);
     if (err != 0) {
         return err;
     }

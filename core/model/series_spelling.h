@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "core/model/series_key.h"
 #include "core/model/short_text.h"
@@ -86,6 +87,5 @@ static inline bool series_spelling_is(const struct series_key *key,
     const uint8_t *origin = tags + parts->tags.len;
     return short_text_equal(bytes, parts->name.ptr, parts->name.len) &&
            (parts->tags.len == 0 || short_text_equal(tags, parts->tags.ptr, parts->tags.len)) &&
-           (parts->origin.len == 0 ||
-            short_text_equal(origin, parts->origin.ptr, parts->origin.len));
+           (parts->origin.len == 0 || memcmp(origin, parts->origin.ptr, parts->origin.len) == 0);
 }

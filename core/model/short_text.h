@@ -71,7 +71,8 @@ static inline uint64_t short_text_hash(uint64_t state, struct short_text_secret 
     const uint8_t *at = text.ptr;
     const uint8_t *end = text.ptr + text.len;
     if (text.len >= 16) {
-        const uint8_t *last = end - 16; /* overlaps the block before, unless the length is even */
+        const uint8_t *last =
+            end - 16; /* overlaps the block before, unless sixteen divides the length */
         for (; at < last; at += 16) {
             state = short_text_fold(short_text_load64(at) ^ state,
                                     short_text_load64(at + 8) ^ secret.mask);
@@ -92,12 +93,13 @@ static inline uint64_t short_text_hash(uint64_t state, struct short_text_secret 
 }
 
 /* memcmp() == 0 for at least one byte. */
-static inline bool short_text_equal(const uint8_t *a, const uint8_t *b, size_t len)
+static inline __attribute__((always_inline)) bool short_text_equal(const uint8_t *a,
+                                                                   const uint8_t *b, size_t len)
 {
+    if (len > SHORT_TEXT_INLINE_MAX_BYTES) {
+        return memcmp(a, b, len) == 0;
+    }
     if (len >= 16) {
-        if (len > SHORT_TEXT_INLINE_MAX_BYTES) {
-            return memcmp(a, b, len) == 0;
-        }
         const uint8_t *last = a + len - 16;
         uint64_t differing = (short_text_load64(last) ^ short_text_load64(b + len - 16)) |
                              (short_text_load64(last + 8) ^ short_text_load64(b + len - 8));

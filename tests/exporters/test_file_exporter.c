@@ -50,25 +50,28 @@ static int open_directory(void **state)
     return loop_fixture_open(state);
 }
 
-/* The names in the directory, sorted; each is freed by the caller. */
-static int list_names(struct dirent ***names)
+/* Calls `visit` with the path of every file in the directory. */
+static void visit_files(void (*visit)(const char *name, const char *file_path))
 {
-    int count = scandir(directory, names, NULL, alphasort);
-    assert_true(count >= 2);
-    return count;
+    DIR *dir = opendir(directory);
+    assert_non_null(dir);
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        char file_path[512];
+        (void)snprintf(file_path, sizeof(file_path), "%s/%s", directory, entry->d_name);
+        visit(entry->d_name, file_path);
+    }
+    (void)closedir(dir);
+}
+
+static void remove_file(const char *name, const char *file_path)
+{
+    (void)name;
+    (void)unlink(file_path); /* "." and ".." stay */
 }
 
 static int close_directory(void **state)
 {
-    struct dirent **names;
-    int count = list_names(&names);
-    for (int i = 0; i < count; i++) {
-        char victim[512];
-        (void)snprintf(victim, sizeof(victim), "%s/%s", directory, names[i]->d_name);
-        (void)unlink(victim); /* "." and ".." stay */
-        free(names[i]);
-    }
-    free(names);
+    visit_files(remove_file);
     (void)rmdir(directory);
     return loop_fixture_close(state);
 }
@@ -291,20 +294,28 @@ static void test_bad_configuration_is_refused_with_words(void **state)
 
 /* --- rotation --------------------------------------------------------------------------------- */
 
-/* Files beside the open one; the first name goes to `first` where there is one. */
+static int backup_count;
+static char first_backup[512]; /* the lowest name */
+
+static void count_backup(const char *name, const char *file_path)
+{
+    if (strncmp(name, "out-", 4) != 0) {
+        return;
+    }
+    if (backup_count == 0 || strcmp(file_path, first_backup) < 0) {
+        (void)snprintf(first_backup, sizeof(first_backup), "%s", file_path);
+    }
+    backup_count++;
+}
+
+/* Files beside the open one; the path of the first goes to `first` where there is one. */
 static int count_backups(char *first, size_t cap)
 {
-    struct dirent **names;
-    int count = list_names(&names);
-    int backup_count = 0;
-    for (int i = count - 1; i >= 0; i--) {
-        if (strncmp(names[i]->d_name, "out-", 4) == 0) {
-            (void)snprintf(first, cap, "%s/%s", directory, names[i]->d_name);
-            backup_count++;
-        }
-        free(names[i]);
+    backup_count = 0;
+    visit_files(count_backup);
+    if (backup_count > 0) {
+        (void)snprintf(first, cap, "%s", first_backup);
     }
-    free(names);
     return backup_count;
 }
 

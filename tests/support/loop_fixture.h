@@ -28,7 +28,7 @@
 
 static enum loop_backend loop_fixture_backend;
 
-static int loop_fixture_open(void **state)
+static inline int loop_fixture_open(void **state)
 {
     struct loop_options options = {.backend = loop_fixture_backend};
     struct loop *loop = NULL;
@@ -37,7 +37,7 @@ static int loop_fixture_open(void **state)
     return err;
 }
 
-static int loop_fixture_close(void **state)
+static inline int loop_fixture_close(void **state)
 {
     loop_close(*state);
     return 0;
