@@ -24,8 +24,6 @@
 #define MICRO_RUN_MAX_MS 10000u
 /* Calls per sample stay below this even for a call that the clock cannot see. */
 #define MICRO_CALLS_MAX (UINT64_C(1) << 32)
-/* A run of ten seconds holds ten thousand samples of a millisecond; slower ones end it earlier. */
-#define MICRO_SAMPLES_PER_RUN_MAX MICRO_RUN_MAX_MS
 
 struct micro_samples {
     double *op_ns; /* owned */
@@ -95,8 +93,9 @@ static double micro_one_run(struct micro *micro, uint64_t calls, uint64_t run_ns
     const double ops = (double)calls * (double)micro->op_count;
     double sum_ns = 0;
     uint64_t run_taken_ns = 0;
-    while (run_taken_ns < run_ns && samples->count - first < MICRO_SAMPLES_PER_RUN_MAX &&
-           samples->count < samples->capacity) {
+    /* Each run has its share of the samples, so that the last one is not left without. */
+    const uint32_t share = samples->capacity / MICRO_RUN_COUNT;
+    while (run_taken_ns < run_ns && samples->count - first < share) {
         uint64_t started_ns = micro_clock_ns();
         for (uint64_t i = 0; i < calls; i++) {
             *checksum += micro->call(micro);

@@ -13,6 +13,7 @@
 
 #include "codecs/prom_name.h"
 #include "core/base/fault.h"
+#include "core/otlp/otlp_point.h"
 #include "core/otlp/pb_decode.h"
 #include "core/otlp/pb_wire.h"
 #include "core/otlp/proto/metrics.pb-c.h"
@@ -159,12 +160,8 @@ struct metric_shape {
 
 static struct metric_shape shape_with(enum prom_kind kind, size_t point_count, int temporality)
 {
-    bool is_delta =
-        temporality ==
-        OPENTELEMETRY__PROTO__METRICS__V1__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_DELTA;
-    bool is_cumulative =
-        temporality ==
-        OPENTELEMETRY__PROTO__METRICS__V1__AGGREGATION_TEMPORALITY__AGGREGATION_TEMPORALITY_CUMULATIVE;
+    bool is_delta = temporality == (int)OTLP_TEMPORALITY_DELTA;
+    bool is_cumulative = temporality == (int)OTLP_TEMPORALITY_CUMULATIVE;
     return (struct metric_shape){.kind = kind,
                                  .point_count = point_count,
                                  .has_temporality = is_delta || is_cumulative,

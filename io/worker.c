@@ -99,6 +99,8 @@ static void *worker_main(void *argument)
     for (uint32_t i = 0; i < CLOSING_TURNS; i++) {
         turn(worker, 0);
     }
+    /* Whoever stops it may still be waking this loop. */
+    sem_wait_fully(&worker->ready);
     loop_close(worker->loop);
     worker->loop = NULL;
     return NULL;
@@ -142,6 +144,7 @@ void worker_stop(struct worker *worker)
         atomic_store_explicit(&worker->is_stopping, true, memory_order_release);
         if (worker->open_fault == 0) {
             loop_wake(worker->loop);
+            (void)sem_post(&worker->ready); /* cannot overflow: posted once */
         }
         int err = pthread_join(worker->thread, NULL);
         ASSERT(err == 0);

@@ -58,7 +58,7 @@ struct worker {
     pthread_t thread;
     bool is_started;
     _Atomic bool is_stopping; /* main writes (release), the worker reads (acquire) */
-    sem_t ready;              /* posted once by the worker when the loop is open, or not */
+    sem_t ready; /* by the worker when the loop is open, or not; by main once it woke to stop */
     struct log_limit turn_limit;
     struct worker_stats stats;
 };

@@ -72,7 +72,7 @@
 #define STATSD_MEMBER_MAX_BYTES 4096
 #define STATSD_TAGS_MAX_COUNT 128
 /* A container id is 64 hexadecimal digits; the inode form may stand beside it. */
-#define STATSD_ORIGIN_MAX_BYTES 256
+#define STATSD_ORIGIN_MAX_BYTES 255
 /* Lines tokenised before they are decoded. 128 × 28 bytes = 3.5 KiB of stack. */
 #define STATSD_SPAN_BURST_MAX 128
 /* 1/rate is capped here, so that one line cannot claim more than a million events. */

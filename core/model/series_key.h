@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/bounds.h"
 #include "core/base/slice.h"
 #include "core/model/point.h"
 
@@ -34,6 +35,7 @@ enum {
 
 /* Longest origin kept; container ids have 64 characters. */
 #define SERIES_ORIGIN_MAX_BYTES 255
+_Static_assert(STATSD_ORIGIN_MAX_BYTES <= SERIES_ORIGIN_MAX_BYTES, "a key holds every origin read");
 
 /* The parts of a key before it is stored; slices borrow from the caller. */
 struct series_parts {

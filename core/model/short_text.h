@@ -93,8 +93,7 @@ static inline uint64_t short_text_hash(uint64_t state, struct short_text_secret 
 }
 
 /* memcmp() == 0 for at least one byte. */
-static inline __attribute__((always_inline)) bool short_text_equal(const uint8_t *a,
-                                                                   const uint8_t *b, size_t len)
+static inline bool short_text_equal(const uint8_t *a, const uint8_t *b, size_t len)
 {
     if (len > SHORT_TEXT_INLINE_MAX_BYTES) {
         return memcmp(a, b, len) == 0;

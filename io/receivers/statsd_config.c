@@ -93,13 +93,16 @@ static void read_endpoints(struct config_reader *r, struct statsd_config *out)
     while (config_next_section(&items, &section)) {
         if (out->endpoint_count == STATSD_LISTENERS_MAX) {
             config_refuse(r, "listeners", "more than 8 listeners");
-            (void)config_reader_finish(&section);
-            continue;
+            break;
         }
         struct statsd_endpoint *endpoint = &out->endpoints[out->endpoint_count];
         out->endpoint_count++;
         (void)read_endpoint(&section, endpoint);
         (void)config_reader_finish(&section);
+    }
+    /* An empty list; whatever else is wrong was said already. */
+    if (out->endpoint_count == 0 && r->report->error_count == r->error_count_before) {
+        config_refuse(r, "listeners", "expected at least one listener");
     }
 }
 

@@ -7,26 +7,26 @@ import pytest
 from otlp_sink import Sink
 from weir_process import Weir
 
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "sanitized: also run against the sanitized build")
+IS_FULL = os.environ.get("WEIR_TEST_FULL") == "1"
 
 
-@pytest.fixture(scope="session")
+def pytest_generate_tests(metafunc):
+    """Both backends; in a module with ONE_BACKEND the second only in a full run."""
+    if "io" in metafunc.fixturenames:
+        is_one = getattr(metafunc.module, "ONE_BACKEND", False) and not IS_FULL
+        metafunc.parametrize("io", ["epoll"] if is_one else ["epoll", "uring"])
+
+
+@pytest.fixture
 def is_full():
     """Outages at full length."""
-    return os.environ.get("WEIR_TEST_FULL") == "1"
+    return IS_FULL
 
 
 @pytest.fixture
 def sink():
     with Sink() as running:
         yield running
-
-
-@pytest.fixture(params=["epoll", "uring"])
-def io(request):
-    return request.param
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class Sink:
-    """Listens on a port of its own. `script` is a list of (status, headers) for the next requests."""
+    """Listens on a port of its own; `script` holds (status, headers) for the next requests."""
 
     def __init__(self, tls=None):
         self.tls = tls  # an ssl.SSLContext

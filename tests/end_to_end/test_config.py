@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands: exit codes, complaints, where configuration comes from, and the embedded default."""
+"""The commands: exit codes, complaints, sources of configuration, and the embedded default."""
 
 import json
 import pathlib

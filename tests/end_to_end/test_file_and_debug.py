@@ -11,6 +11,7 @@ from senders import send_udp
 from settings import config, statsd
 from weir_process import free_udp_port
 
+ONE_BACKEND = True
 LINES = ["c:41|c|#a:b", "c:1|c|#a:b", "t:5|ms", "g:2.5|g"]
 
 

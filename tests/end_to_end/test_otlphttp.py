@@ -12,6 +12,7 @@ from senders import send_udp
 from settings import config, otlphttp, statsd
 from weir_process import free_udp_port, wait_until
 
+ONE_BACKEND = True
 FAST = {"aggregation_interval": "200ms"}
 
 

@@ -75,7 +75,7 @@ def test_counter_expiry_repeats_zeros(start, sink):
     with start(config(statsd(port, **keys), otlphttp(sink))):
         send_udp(port, ["c:5|c", "g:5|g"])
         wait_until(lambda: len(sink.named("c")) >= 4)
-        time.sleep(1.2)
+        time.sleep(0.6)
         count = len(sink.named("c"))
         time.sleep(0.6)
         assert len(sink.named("c")) == count <= 6  # then it is silent
@@ -90,7 +90,7 @@ def test_gauge_expiry_repeats_the_value(start, sink):
     with start(config(statsd(port, **keys), otlphttp(sink))):
         send_udp(port, ["g:5.5|g", "c:1|c"])
         wait_until(lambda: len(sink.named("g")) >= 4)
-        time.sleep(1.2)
+        time.sleep(0.6)
         count = len(sink.named("g"))
         time.sleep(0.6)
         assert len(sink.named("g")) == count <= 6

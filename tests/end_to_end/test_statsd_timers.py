@@ -6,6 +6,7 @@ from senders import send_udp
 from settings import config, otlphttp, statsd
 from weir_process import free_udp_port
 
+ONE_BACKEND = True
 LINES = [f"{name}:{i}|{kind}" for i in range(1, 101)
          for name, kind in (("t", "ms"), ("h", "h"), ("d", "d"))]
 

@@ -63,22 +63,24 @@ def clean_environment(more=None):
     return {**env, **(more or {})}
 
 
-def run_command(*arguments, env=None, seconds=20):
+def run_command(*arguments, env=None, seconds=20, wrapper=()):
     """weir as a command that ends by itself."""
-    return subprocess.run([BINARY, *map(str, arguments)], env=clean_environment(env),
+    command = [*wrapper, BINARY, *map(str, arguments)]
+    return subprocess.run(command, env=clean_environment(env),
                           capture_output=True, text=True, timeout=seconds, check=False)
 
 
 class Weir:
     """One process. Use as a context manager: leaving checks that the books balanced."""
 
-    def __init__(self, config, folder, flags=(), env=None, io="epoll"):
+    def __init__(self, config, folder, flags=(), env=None, io="epoll", wrapper=()):
         self.folder = folder
         self.config_path = folder / "weir.yaml"
         self.log_path = folder / "weir.log"
         self.admin_port = free_port()
         self.flags = list(flags)
         self.io = io
+        self.wrapper = list(wrapper)
         self.env = env or {}
         self.process = None
         self.write_config(config)
@@ -97,6 +99,7 @@ class Weir:
             return
         if self.process.poll() is None:
             assert self.stop() == 0, self.log_text()
+        assert "runtime error:" not in self.log_text(), self.log_text()  # of a sanitizer
         self.check_books()
 
     def write_config(self, config):
@@ -106,7 +109,7 @@ class Weir:
         self.config_path.write_text(config)
 
     def start(self):
-        command = [BINARY, "run", "--config", str(self.config_path), f"--io={self.io}",
+        command = [*self.wrapper, BINARY, "run", "--config", str(self.config_path), f"--io={self.io}",
                    "--log-format=json", *self.flags]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log,

@@ -12,87 +12,20 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
-#include "core/engine/pipeline.h"
-#include "core/otlp/otlp_point.h"
-#include "tests/support/config_fixture.h"
-#include "tests/support/exporter_books.h"
 #include "tests/support/loop_fixture.h"
-#include "tools/weir/config_yaml.h"
+#include "tests/support/prom_rig.h"
 
 #define BARE "endpoint: 127.0.0.1:0\nwithout_scope_info: true\n"
-#define WIRE_MAX_BYTES (16 * 1024 * 1024)
-#define PAGE_MAX_BYTES (64 * 1024 * 1024)
 #define MANY_SERIES 100000
-
-/* --- the rig ---------------------------------------------------------------------------------- */
-
-struct rig {
-    struct loop *loop;
-    struct config_fixture config;
-    struct exporter *exporter;
-    struct pipeline pipeline;
-    struct otlp_build build;
-    const struct attr *resource;
-    size_t resource_count;
-    uint64_t start_unix_ns;
-    uint64_t time_unix_ns;
-};
-
-static struct rig rig;
-static uint8_t *wire;
-static char *page; /* the last scrape: head and body, then the body alone */
-static char head_text[4096];
-
-static int configure(const char *yaml)
-{
-    struct config_reader reader;
-    struct config_node *node = NULL;
-    uint32_t source_index = 0;
-    config_fixture_init(&rig.config);
-    struct slice text = slice_of_text(yaml);
-    struct slice name = SLICE_LITERAL("test.yaml");
-    assert_int_equal(config_tree_add_source(&rig.config.tree, name, text, &source_index), 0);
-    assert_int_equal(
-        config_yaml_parse(&rig.config.tree, &rig.config.report, text, NULL, source_index, &node),
-        0);
-    config_reader_open(&reader, &rig.config.report, node, "exporters.prometheus");
-    return prom_pull_exporter_new(&reader, "prometheus/test", &rig.exporter);
-}
-
-static void open_exporter(void **state, const char *yaml)
-{
-    rig = (struct rig){.loop = *state, .start_unix_ns = 1000, .time_unix_ns = 2000};
-    int err = configure(yaml);
-    if (err != 0) {
-        print_error("%s\n", config_fixture_printed(&rig.config));
-    }
-    assert_int_equal(err, 0);
-    assert_int_equal(rig.exporter->ops->open(rig.exporter, rig.loop), 0);
-    pipeline_init(&rig.pipeline, "test", SIGNAL_METRICS, &rig.exporter, 1);
-}
-
-static void turn_until_idle(void)
-{
-    uint64_t deadline_mono_ns = clock_mono_ns() + LOOP_FIXTURE_PATIENCE_NS;
-    bool is_idle = false;
-    while (!is_idle && clock_mono_ns() < deadline_mono_ns) {
-        assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
-        is_idle = rig.exporter->ops->is_idle(rig.exporter) && pipeline_is_idle(&rig.pipeline);
-    }
-    assert_true(is_idle);
-}
 
 static uint64_t stat_of(const struct counter *counter)
 {
@@ -100,58 +33,7 @@ static uint64_t stat_of(const struct counter *counter)
 }
 #define STAT_IS(field, value) assert_int_equal(stat_of(&rig.exporter->stats.field), value)
 
-static void close_exporter(void)
-{
-    turn_until_idle();
-    assert_books_balance(&rig.exporter->stats);
-    STAT_IS(items_held, 0);
-    rig.exporter->ops->drain(rig.exporter, clock_mono_ns() + CLOCK_NS_PER_S);
-    rig.exporter->ops->close(rig.exporter);
-    rig.exporter = NULL;
-    pipeline_fini(&rig.pipeline);
-    config_fixture_fini(&rig.config);
-    for (int i = 0; i < 8; i++) {
-        assert_true(loop_turn(rig.loop, 0) >= 0);
-    }
-}
-
 /* --- what goes in ----------------------------------------------------------------------------- */
-
-static const struct otlp_envelope *envelope_now(void)
-{
-    static struct otlp_envelope envelope;
-    envelope = (struct otlp_envelope){.resource_attrs = rig.resource,
-                                      .resource_attr_count = rig.resource_count,
-                                      .scope_name = SLICE_LITERAL("test.scope"),
-                                      .scope_version = SLICE_LITERAL("1.2")};
-    return &envelope;
-}
-
-static size_t begin(void)
-{
-    otlp_build_init(&rig.build, wire, WIRE_MAX_BYTES);
-    assert_int_equal(otlp_envelope_begin(&rig.build, envelope_now()), 0);
-    return otlp_build_mark(&rig.build);
-}
-
-static void submit_bytes(struct slice bytes, uint32_t item_count)
-{
-    struct batch *batch = batch_new(SIGNAL_METRICS, 0);
-    struct part part;
-    assert_non_null(batch);
-    assert_int_equal(part_copy(&part, bytes, SIGNAL_METRICS, item_count), 0);
-    assert_int_equal(batch_push(batch, &part), 0);
-    assert_int_equal(pipeline_submit(&rig.pipeline, &batch), 0);
-    assert_false(pipeline_is_idle(&rig.pipeline)); /* answered in a later turn */
-    turn_until_idle();
-}
-
-static void end(size_t mark, const struct otlp_metric *metric, uint32_t item_count)
-{
-    otlp_build_metric(&rig.build, mark, metric);
-    assert_int_equal(rig.build.err, 0);
-    submit_bytes(otlp_envelope_end(&rig.build, envelope_now()), item_count);
-}
 
 static struct attr attr_of(const char *key, const char *value)
 {
@@ -184,11 +66,11 @@ static void advance_time(void)
 /* One point with one tag, `env`. */
 static void offer_number(struct otlp_metric metric, const char *env, double value)
 {
-    size_t mark = begin();
+    size_t mark = prom_rig_begin();
     struct attr attr = attr_of("env", env);
     struct otlp_point point = point_now(&attr, 1);
     otlp_build_number(&rig.build, &point, (struct otlp_number){.f64 = value});
-    end(mark, &metric, 1);
+    prom_rig_end(mark, &metric, 1);
 }
 
 static void offer_gauge(const char *name, const char *env, double value)
@@ -206,97 +88,11 @@ static void offer_sum(const char *name, enum otlp_temporality temporality, bool 
 
 /* --- what comes out --------------------------------------------------------------------------- */
 
-static int connect_client(void)
-{
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(prom_pull_exporter_port(rig.exporter)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-    return fd;
-}
-
-static void send_request(int fd, const char *request)
-{
-    assert_int_equal(send(fd, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
-}
-
-/* What is there is appended at *len. False once the server has closed. */
-static bool gather(int fd, size_t *len)
-{
-    for (;;) {
-        ssize_t n = recv(fd, page + *len, PAGE_MAX_BYTES - *len - 1, MSG_DONTWAIT);
-        if (n <= 0) {
-            page[*len] = '\0';
-            return n < 0 && errno == EAGAIN;
-        }
-        *len += (size_t)n;
-    }
-}
-
-/* Joins the chunks of `page`, in place. */
-static void unwrap_chunks(char *body)
-{
-    char *out = page;
-    char *at = body;
-    for (;;) {
-        char *data = NULL;
-        size_t len = (size_t)strtoull(at, &data, 16);
-        assert_true(data > at && data[0] == '\r' && data[1] == '\n');
-        if (len == 0) {
-            *out = '\0';
-            return;
-        }
-        memmove(out, data + 2, len);
-        out += len;
-        at = data + 2 + len + 2;
-    }
-}
-
-static void take_apart(void)
-{
-    char *body = strstr(page, "\r\n\r\n");
-    assert_non_null(body);
-    size_t head_len = (size_t)(body - page);
-    assert_true(head_len < sizeof(head_text));
-    memcpy(head_text, page, head_len);
-    head_text[head_len] = '\0';
-    if (strstr(head_text, "Transfer-Encoding: chunked") != NULL) {
-        unwrap_chunks(body + 4);
-    } else {
-        memmove(page, body + 4, strlen(body + 4) + 1);
-    }
-}
-
-static void ask(const char *request)
-{
-    int fd = connect_client();
-    send_request(fd, request);
-    size_t len = 0;
-    uint64_t deadline_mono_ns = clock_mono_ns() + 4 * LOOP_FIXTURE_PATIENCE_NS;
-    bool is_open = true;
-    while (is_open && clock_mono_ns() < deadline_mono_ns) {
-        assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
-        is_open = gather(fd, &len);
-    }
-    (void)close(fd);
-    assert_false(is_open);
-    take_apart();
-}
-
-#define GET_METRICS "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-
-static void scrape(void)
-{
-    ask(GET_METRICS "\r\n");
-    assert_non_null(strstr(head_text, "200 OK"));
-}
-
 static bool has_line(const char *line)
 {
     size_t len = strlen(line);
-    for (const char *at = strstr(page, line); at != NULL; at = strstr(at + 1, line)) {
-        if ((at == page || at[-1] == '\n') && (at[len] == '\n' || at[len] == '\0')) {
+    for (const char *at = strstr(prom_rig_page, line); at != NULL; at = strstr(at + 1, line)) {
+        if ((at == prom_rig_page || at[-1] == '\n') && (at[len] == '\n' || at[len] == '\0')) {
             return true;
         }
     }
@@ -307,7 +103,7 @@ static void assert_lines(const char *const *lines, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (!has_line(lines[i])) {
-            fail_msg("no line '%s' in:\n%s", lines[i], page);
+            fail_msg("no line '%s' in:\n%s", lines[i], prom_rig_page);
         }
     }
 }
@@ -316,23 +112,24 @@ static void assert_lines(const char *const *lines, size_t count)
 
 static void assert_page(const char *expected)
 {
-    scrape();
-    assert_string_equal(page, expected);
+    prom_rig_scrape();
+    assert_string_equal(prom_rig_page, expected);
 }
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
 static void test_empty_page(void **state)
 {
-    open_exporter(state, BARE);
+    prom_rig_open(state, BARE);
     assert_page("");
-    assert_non_null(strstr(head_text, "Content-Type: text/plain; version=0.0.4; charset=utf-8"));
-    close_exporter();
+    assert_non_null(
+        strstr(prom_rig_head, "Content-Type: text/plain; version=0.0.4; charset=utf-8"));
+    prom_rig_close();
 }
 
 static void test_gauges_show_their_latest_value(void **state)
 {
-    open_exporter(state, BARE);
+    prom_rig_open(state, BARE);
     offer_gauge("queue.depth", "prod", 3);
     offer_gauge("queue.depth", "de\"v\n", -1.5);
     advance_time();
@@ -346,12 +143,12 @@ static void test_gauges_show_their_latest_value(void **state)
                 "queue_depth{env=\"prod\"} 7\n"
                 "queue_depth{env=\"de\\\"v\\n\"} -1.5\n");
     STAT_IS(items_delivered, 5);
-    close_exporter();
+    prom_rig_close();
 }
 
 static void test_deltas_add_up(void **state)
 {
-    open_exporter(state, BARE);
+    prom_rig_open(state, BARE);
     for (int i = 1; i <= 4; i++) {
         offer_sum("jobs", OTLP_TEMPORALITY_DELTA, true, i);
         offer_sum("stock", OTLP_TEMPORALITY_DELTA, false, -i);
@@ -359,22 +156,22 @@ static void test_deltas_add_up(void **state)
         offer_sum("seen", OTLP_TEMPORALITY_CUMULATIVE, true, 10 * i);
         advance_time();
     }
-    scrape();
+    prom_rig_scrape();
     ASSERT_LINES("# TYPE jobs_total counter", "jobs_total{env=\"a\"} 10", "# TYPE stock gauge",
                  "stock{env=\"a\"} -10", "# TYPE level gauge", "level{env=\"a\"} 4",
                  "# TYPE seen_total counter", "seen_total{env=\"a\"} 40");
     rig.time_unix_ns = 1;
     offer_sum("jobs", OTLP_TEMPORALITY_DELTA, true, 5); /* late, and counted all the same */
     offer_sum("seen", OTLP_TEMPORALITY_CUMULATIVE, true, 5);
-    scrape();
+    prom_rig_scrape();
     ASSERT_LINES("jobs_total{env=\"a\"} 15", "seen_total{env=\"a\"} 40");
-    close_exporter();
+    prom_rig_close();
 }
 
 static void test_integers_and_units(void **state)
 {
-    open_exporter(state, BARE);
-    size_t mark = begin();
+    prom_rig_open(state, BARE);
+    size_t mark = prom_rig_begin();
     struct otlp_point point = point_now(NULL, 0);
     otlp_build_number(&rig.build, &point,
                       (struct otlp_number){.i64 = INT64_C(1) << 40, .is_integer = true});
@@ -382,11 +179,11 @@ static void test_integers_and_units(void **state)
     metric.is_monotonic = true;
     metric.unit = SLICE_LITERAL("By");
     metric.description = SLICE_LITERAL("Bytes\nread");
-    end(mark, &metric, 1);
+    prom_rig_end(mark, &metric, 1);
     assert_page("# HELP io_bytes_total Bytes\\nread\n"
                 "# TYPE io_bytes_total counter\n"
                 "io_bytes_total 1099511627776\n");
-    close_exporter();
+    prom_rig_close();
 }
 
 /* --- histograms and summaries ----------------------------------------------------------------- */
@@ -394,7 +191,7 @@ static void test_integers_and_units(void **state)
 static void offer_histogram(const double *bounds, size_t bound_count, const uint64_t *counts,
                             enum otlp_temporality temporality, double sum)
 {
-    size_t mark = begin();
+    size_t mark = prom_rig_begin();
     struct attr attrs[] = {attr_of("le", "mine"), attr_of("env", "a")};
     struct otlp_point point = point_now(attrs, 2);
     struct otlp_histogram hist = {.sum = sum,
@@ -407,14 +204,14 @@ static void offer_histogram(const double *bounds, size_t bound_count, const uint
     }
     otlp_build_histogram(&rig.build, &point, &hist);
     struct otlp_metric metric = metric_of("took", OTLP_DATA_HISTOGRAM, temporality);
-    end(mark, &metric, 1);
+    prom_rig_end(mark, &metric, 1);
 }
 
 #define H "env=\"a\",exported_le=\"mine\""
 
 static void test_histograms_add_up_until_their_bounds_change(void **state)
 {
-    open_exporter(state, BARE);
+    prom_rig_open(state, BARE);
     static const double bounds[] = {1, 2.5};
     static const uint64_t counts[] = {1, 2, 3};
     offer_histogram(bounds, 2, counts, OTLP_TEMPORALITY_DELTA, 10);
@@ -428,25 +225,25 @@ static void test_histograms_add_up_until_their_bounds_change(void **state)
                 "took_count{" H "} 12\n");
     advance_time();
     offer_histogram(bounds, 1, counts, OTLP_TEMPORALITY_DELTA, 5);
-    scrape();
+    prom_rig_scrape();
     ASSERT_LINES("took_bucket{" H ",le=\"1\"} 1", "took_bucket{" H ",le=\"+Inf\"} 3",
                  "took_sum{" H "} 5");
     advance_time();
     offer_histogram(bounds, 1, counts, OTLP_TEMPORALITY_CUMULATIVE, 6);
-    scrape();
+    prom_rig_scrape();
     ASSERT_LINES("took_bucket{" H ",le=\"+Inf\"} 3", "took_sum{" H "} 6");
     static const double falling[] = {2, 1};
     advance_time();
     offer_histogram(falling, 2, counts, OTLP_TEMPORALITY_DELTA, 1);
     STAT_IS(items_rejected, 1);
     STAT_IS(items_delivered, 4);
-    close_exporter();
+    prom_rig_close();
 }
 
 static void offer_exphist(int32_t scale, int32_t offset, const uint64_t *counts, uint32_t count,
                           uint64_t zero_count)
 {
-    size_t mark = begin();
+    size_t mark = prom_rig_begin();
     struct otlp_point point = point_now(NULL, 0);
     struct otlp_exphist hist = {.scale = scale,
                                 .zero_count = zero_count,
@@ -459,7 +256,7 @@ static void offer_exphist(int32_t scale, int32_t offset, const uint64_t *counts,
     }
     otlp_build_exphist(&rig.build, &point, &hist);
     struct otlp_metric metric = metric_of("wait", OTLP_DATA_EXPHIST, OTLP_TEMPORALITY_DELTA);
-    end(mark, &metric, 1);
+    prom_rig_end(mark, &metric, 1);
     advance_time();
 }
 
@@ -468,13 +265,13 @@ static int64_t bucket_at(const char *le)
 {
     char line[128];
     (void)snprintf(line, sizeof(line), "wait_bucket{le=\"%s\"} ", le);
-    const char *at = strstr(page, line);
+    const char *at = strstr(prom_rig_page, line);
     return at == NULL ? -1 : (int64_t)strtoull(at + strlen(line), NULL, 10);
 }
 
 static void test_exponential_histograms_become_classic_ones(void **state)
 {
-    open_exporter(state, BARE);
+    prom_rig_open(state, BARE);
     static const uint64_t counts[] = {1, 2, 0, 4};
     offer_exphist(0, 0, counts, 4, 3); /* (1,2] 1  (2,4] 2  (8,16] 4 */
     assert_page("# TYPE wait histogram\n"
@@ -490,18 +287,18 @@ static void test_exponential_histograms_become_classic_ones(void **state)
     /* Far away: 2^40 … 2^41. The range no longer fits 20 buckets of factor 2. */
     static const uint64_t far[] = {5};
     offer_exphist(0, 40, far, 1, 0);
-    scrape();
+    prom_rig_scrape();
     assert_int_equal(bucket_at("1"), 3);
     assert_int_equal(bucket_at("2"), -1);
     assert_int_equal(bucket_at("16"), 10);
     assert_int_equal(bucket_at("+Inf"), 15);
     ASSERT_LINES("wait_sum 3", "wait_count 15");
-    close_exporter();
+    prom_rig_close();
 }
 
 static void test_counts_below_an_edge_never_fall(void **state)
 {
-    open_exporter(state, BARE);
+    prom_rig_open(state, BARE);
     static const char *const edges[] = {"0.0625", "0.25", "1", "4", "16", "256", "65536", "+Inf"};
     int64_t before[COUNT_OF(edges)] = {0};
     uint64_t random = 12345;
@@ -511,13 +308,13 @@ static void test_counts_below_an_edge_never_fall(void **state)
         uint32_t count = 1 + (uint32_t)(random >> 33) % 40;
         int32_t scale = (int32_t)(random >> 40) % 8;
         /* The range widens slowly, so that the scale falls step by step. */
-        int32_t offset = ((int32_t)((random >> 50) % (uint64_t)(round + 1)) - round / 2)
-                         << (scale / 2);
+        int32_t offset =
+            ((int32_t)((random >> 50) % (uint64_t)(round + 1)) - round / 2) * (1 << (scale / 2));
         for (uint32_t i = 0; i < count; i++) {
             counts[i] = (random >> (i % 50)) & 7;
         }
         offer_exphist(scale, offset, counts, count, random & 3);
-        scrape();
+        prom_rig_scrape();
         for (size_t i = 0; i < COUNT_OF(edges); i++) {
             int64_t now = bucket_at(edges[i]);
             if (now >= 0) {
@@ -526,18 +323,19 @@ static void test_counts_below_an_edge_never_fall(void **state)
             }
         }
         uint32_t lines = 0;
-        for (const char *at = strstr(page, "_bucket"); at != NULL; at = strstr(at + 1, "_bucket")) {
+        for (const char *at = strstr(prom_rig_page, "_bucket"); at != NULL;
+             at = strstr(at + 1, "_bucket")) {
             lines++;
         }
         assert_true(lines <= PROM_EXPHIST_BUCKETS_MAX + 3); /* zero, lowest edge, +Inf */
     }
     assert_true(before[COUNT_OF(edges) - 1] > 1000);
-    close_exporter();
+    prom_rig_close();
 }
 
 static void test_hostile_exponential_histograms_are_refused(void **state)
 {
-    open_exporter(state, BARE);
+    prom_rig_open(state, BARE);
     static const uint64_t counts[] = {1, 1};
     offer_exphist(21, 0, counts, 2, 0);
     offer_exphist(-11, 0, counts, 2, 0);
@@ -545,13 +343,13 @@ static void test_hostile_exponential_histograms_are_refused(void **state)
     STAT_IS(items_rejected, 3);
     offer_exphist(20, INT32_MIN, counts, 2, 0);
     offer_exphist(20, INT32_MAX - 2, counts, 2, 0);
-    scrape();
-    close_exporter();
+    prom_rig_scrape();
+    prom_rig_close();
 }
 
 static void offer_summary(uint64_t count, double sum, double median)
 {
-    size_t mark = begin();
+    size_t mark = prom_rig_begin();
     struct otlp_point point = point_now(NULL, 0);
     struct otlp_quantile quantiles[] = {{.quantile = 0.5, .value = median},
                                         {.quantile = 1, .value = 2 * median}};
@@ -559,12 +357,12 @@ static void offer_summary(uint64_t count, double sum, double median)
         .count = count, .sum = sum, .quantiles = quantiles, .quantile_count = 2};
     otlp_build_summary(&rig.build, &point, &summary);
     struct otlp_metric metric = metric_of("size", OTLP_DATA_SUMMARY, OTLP_TEMPORALITY_DELTA);
-    end(mark, &metric, 1);
+    prom_rig_end(mark, &metric, 1);
 }
 
 static void test_summaries_of_windows_add_up(void **state)
 {
-    open_exporter(state, BARE);
+    prom_rig_open(state, BARE);
     offer_summary(4, 10, 2);
     advance_time();
     offer_summary(6, 20, 3);
@@ -575,21 +373,21 @@ static void test_summaries_of_windows_add_up(void **state)
                 "size_count 10\n");
     rig.time_unix_ns += 1000; /* same begin, later end: it contains what was counted */
     offer_summary(16, 50, 4);
-    scrape();
+    prom_rig_scrape();
     ASSERT_LINES("size{quantile=\"0.5\"} 4", "size_sum 50", "size_count 16");
     rig.start_unix_ns = 1;
     rig.time_unix_ns = 500; /* late, from before everything */
     offer_summary(1, 1, 9);
-    scrape();
+    prom_rig_scrape();
     ASSERT_LINES("size{quantile=\"0.5\"} 4", "size_sum 51", "size_count 17");
-    close_exporter();
+    prom_rig_close();
 }
 
 /* --- names and labels ------------------------------------------------------------------------- */
 
 static void test_resources_become_job_instance_and_target_info(void **state)
 {
-    open_exporter(state, BARE);
+    prom_rig_open(state, BARE);
     struct attr resource[] = {attr_of("service.name", "shop"), attr_of("service.namespace", "eu"),
                               attr_of("service.instance.id", "i-1"), attr_of("host.name", "h")};
     rig.resource = resource;
@@ -601,23 +399,23 @@ static void test_resources_become_job_instance_and_target_info(void **state)
                 "# TYPE x gauge\n"
                 "x{env=\"a\",instance=\"i-1\",job=\"eu/shop\"} 1\n");
     STAT_IS(items_delivered, 1);
-    close_exporter();
+    prom_rig_close();
 }
 
 static void test_an_instance_alone_is_no_label(void **state)
 {
-    open_exporter(state, BARE);
+    prom_rig_open(state, BARE);
     struct attr resource[] = {attr_of("service.instance.id", "i-1")};
     rig.resource = resource;
     rig.resource_count = 1;
     offer_gauge("x", "a", 1);
     assert_page("# TYPE x gauge\nx{env=\"a\"} 1\n");
-    close_exporter();
+    prom_rig_close();
 }
 
 static void test_keys_that_shape_names_and_labels(void **state)
 {
-    open_exporter(state, "endpoint: 127.0.0.1:0\n"
+    prom_rig_open(state, "endpoint: 127.0.0.1:0\n"
                          "namespace: my-app\n"
                          "const_labels: {region: eu, env: never, \"an other\": v}\n"
                          "send_timestamps: true\n"
@@ -632,123 +430,123 @@ static void test_keys_that_shape_names_and_labels(void **state)
                 "my_app_jobs_done{an_other=\"v\",env=\"a\",host_name=\"h\","
                 "otel_scope_name=\"test.scope\",otel_scope_version=\"1.2\",region=\"eu\"} 2 "
                 "1700000000123\n");
-    close_exporter();
+    prom_rig_close();
 }
 
 static void test_labels_that_end_in_one_name_are_joined(void **state)
 {
-    open_exporter(state, BARE);
-    size_t mark = begin();
+    prom_rig_open(state, BARE);
+    size_t mark = prom_rig_begin();
     struct attr attrs[] = {attr_of("b.c", "2"), attr_of("b_c", "3"), attr_of("9", "x"),
                            attr_of("bare", ""), attr_of("_a", "y")};
     struct otlp_point point = point_now(attrs, 5);
     otlp_build_number(&rig.build, &point, (struct otlp_number){.f64 = 1});
     struct otlp_metric metric = metric_of("x", OTLP_DATA_GAUGE, OTLP_TEMPORALITY_DELTA);
-    end(mark, &metric, 1);
+    prom_rig_end(mark, &metric, 1);
     assert_page("# TYPE x gauge\nx{b_c=\"2;3\",key_9=\"x\",key_a=\"y\"} 1\n");
-    close_exporter();
+    prom_rig_close();
 }
 
 static void test_order_of_tags_does_not_matter(void **state)
 {
-    open_exporter(state, BARE);
+    prom_rig_open(state, BARE);
     struct attr attrs[] = {attr_of("a", "1"), attr_of("b", "2"), attr_of("a", "1")};
     for (size_t first = 0; first < 2; first++) {
-        size_t mark = begin();
+        size_t mark = prom_rig_begin();
         struct otlp_point point = point_now(attrs + first, 2);
         otlp_build_number(&rig.build, &point, (struct otlp_number){.f64 = 1});
         struct otlp_metric metric = metric_of("x", OTLP_DATA_SUM, OTLP_TEMPORALITY_DELTA);
-        end(mark, &metric, 1);
+        prom_rig_end(mark, &metric, 1);
     }
     assert_page("# TYPE x gauge\nx{a=\"1\",b=\"2\"} 2\n");
-    close_exporter();
+    prom_rig_close();
 }
 
 /* --- what is refused -------------------------------------------------------------------------- */
 
 static void test_type_conflicts_and_nonsense_are_refused_and_counted(void **state)
 {
-    open_exporter(state, BARE);
+    prom_rig_open(state, BARE);
     offer_gauge("x", "a", 1);
     offer_summary(1, 1, 1);
     offer_gauge("size", "a", 1); /* a summary already */
     offer_gauge("...", "a", 1);  /* no name is left */
     offer_sum("y", (enum otlp_temporality)0, true, 1);
-    submit_bytes(SLICE_LITERAL("\x0A\x05 not"), 7);
-    submit_bytes(SLICE_LITERAL("\x0A\x00"), 2); /* fewer items than were claimed */
+    prom_rig_submit(SLICE_LITERAL("\x0A\x05 not"), 7);
+    prom_rig_submit(SLICE_LITERAL("\x0A\x00"), 2); /* fewer items than were claimed */
     STAT_IS(items_delivered, 2);
     STAT_IS(items_rejected, 3 + 7 + 2);
     STAT_IS(items_offered, 14);
-    scrape();
+    prom_rig_scrape();
     ASSERT_LINES("x{env=\"a\"} 1", "size_count 1");
-    assert_null(strstr(page, "y_total"));
-    close_exporter();
+    assert_null(strstr(prom_rig_page, "y_total"));
+    prom_rig_close();
 }
 
 static void test_memory_that_runs_out_is_counted(void **state)
 {
-    open_exporter(state, BARE);
+    prom_rig_open(state, BARE);
     for (uint64_t nth = 1; nth < 16; nth++) {
         char name[16];
         (void)snprintf(name, sizeof(name), "m%d", (int)nth);
-        size_t mark = begin();
+        size_t mark = prom_rig_begin();
         struct otlp_point point = point_now(NULL, 0);
         otlp_build_number(&rig.build, &point, (struct otlp_number){.f64 = 1});
         struct otlp_metric metric = metric_of(name, OTLP_DATA_GAUGE, OTLP_TEMPORALITY_DELTA);
-        otlp_build_metric(&rig.build, mark, &metric);
         struct batch *batch = batch_new(SIGNAL_METRICS, 0);
         struct part part;
-        struct slice bytes = otlp_envelope_end(&rig.build, envelope_now());
+        struct slice bytes = prom_rig_finish(mark, &metric);
         assert_int_equal(part_copy(&part, bytes, SIGNAL_METRICS, 1), 0);
         assert_int_equal(batch_push(batch, &part), 0);
         mem_fail_nth(nth);
         int err = pipeline_submit(&rig.pipeline, &batch);
         mem_fail_nth(0);
         assert_int_equal(err, 0);
-        turn_until_idle();
+        prom_rig_settle();
     }
     assert_true(stat_of(&rig.exporter->stats.items_dropped_memory) > 0);
     assert_true(stat_of(&rig.exporter->stats.items_delivered) > 0);
-    scrape();
-    close_exporter();
+    prom_rig_scrape();
+    prom_rig_close();
 }
 
 static void test_http_answers_beside_the_page(void **state)
 {
-    open_exporter(state, BARE);
-    ask("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    assert_non_null(strstr(head_text, "404 Not Found"));
-    ask("POST /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    assert_non_null(strstr(head_text, "405 Method Not Allowed"));
-    assert_non_null(strstr(head_text, "Allow: GET, HEAD"));
-    ask("GET /metrics?name=x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    assert_non_null(strstr(head_text, "200 OK"));
-    close_exporter();
+    prom_rig_open(state, BARE);
+    prom_rig_ask("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_non_null(strstr(prom_rig_head, "404 Not Found"));
+    prom_rig_ask("POST /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_non_null(strstr(prom_rig_head, "405 Method Not Allowed"));
+    assert_non_null(strstr(prom_rig_head, "Allow: GET, HEAD"));
+    prom_rig_ask("GET /metrics?name=x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert_non_null(strstr(prom_rig_head, "200 OK"));
+    prom_rig_close();
 }
 
 static void test_openmetrics_needs_key_and_header(void **state)
 {
     static const char accept[] =
-        GET_METRICS "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n\r\n";
-    open_exporter(state, BARE);
+        PROM_RIG_GET "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n\r\n";
+    prom_rig_open(state, BARE);
     offer_sum("jobs", OTLP_TEMPORALITY_DELTA, true, 2);
-    ask(accept);
+    prom_rig_ask(accept);
     ASSERT_LINES("# TYPE jobs_total counter", "jobs_total{env=\"a\"} 2");
-    close_exporter();
+    prom_rig_close();
 
-    open_exporter(state, BARE "enable_open_metrics: true\n");
+    prom_rig_open(state, BARE "enable_open_metrics: true\n");
     offer_sum("jobs", OTLP_TEMPORALITY_DELTA, true, 2);
-    ask(accept);
-    assert_string_equal(page, "# TYPE jobs counter\njobs_total{env=\"a\"} 2.0\n# EOF\n");
-    assert_non_null(strstr(head_text, "Content-Type: application/openmetrics-text; version=1.0.0"));
-    scrape();
+    prom_rig_ask(accept);
+    assert_string_equal(prom_rig_page, "# TYPE jobs counter\njobs_total{env=\"a\"} 2.0\n# EOF\n");
+    assert_non_null(
+        strstr(prom_rig_head, "Content-Type: application/openmetrics-text; version=1.0.0"));
+    prom_rig_scrape();
     ASSERT_LINES("# TYPE jobs_total counter");
-    close_exporter();
+    prom_rig_close();
 }
 
 static void test_series_expire(void **state)
 {
-    open_exporter(state, BARE "metric_expiration: 300ms\n");
+    prom_rig_open(state, BARE "metric_expiration: 300ms\n");
     offer_gauge("x", "old", 1);
     offer_gauge("y", "old", 1);
     loop_fixture_run(rig.loop, 200 * CLOCK_NS_PER_MS);
@@ -759,9 +557,9 @@ static void test_series_expire(void **state)
     assert_page("");
     offer_sum("x", OTLP_TEMPORALITY_DELTA, true, 1); /* the name is free for another type */
     offer_summary(1, 1, 1);
-    scrape();
+    prom_rig_scrape();
     ASSERT_LINES("# TYPE x_total counter", "size_count 1");
-    close_exporter();
+    prom_rig_close();
 }
 
 /* --- size ------------------------------------------------------------------------------------- */
@@ -769,7 +567,7 @@ static void test_series_expire(void **state)
 static void offer_many(uint32_t count)
 {
     for (uint32_t first = 0; first < count; first += 10000) {
-        size_t mark = begin();
+        size_t mark = prom_rig_begin();
         for (uint32_t i = 0; i < 10000; i++) {
             char value[32];
             (void)snprintf(value, sizeof(value), "value-%06u", first + i);
@@ -778,41 +576,41 @@ static void offer_many(uint32_t count)
             otlp_build_number(&rig.build, &point, (struct otlp_number){.f64 = first + i});
         }
         struct otlp_metric metric = metric_of("many", OTLP_DATA_GAUGE, OTLP_TEMPORALITY_DELTA);
-        end(mark, &metric, 10000);
+        prom_rig_end(mark, &metric, 10000);
     }
 }
 
 static void test_a_large_page_never_holds_the_loop(void **state)
 {
-    open_exporter(state, BARE "metric_expiration: 60s\n");
+    prom_rig_open(state, BARE "metric_expiration: 60s\n");
     offer_many(MANY_SERIES);
     struct loop_stats before;
     struct loop_stats after;
     loop_stats_read(rig.loop, &before);
     uint64_t started_mono_ns = clock_mono_ns();
-    scrape();
+    prom_rig_scrape();
     uint64_t took_ms = (clock_mono_ns() - started_mono_ns) / CLOCK_NS_PER_MS;
     loop_stats_read(rig.loop, &after);
     assert_int_equal(after.stall_count, before.stall_count);
-    print_message("%d series: %zu bytes in %d turns, %d ms\n", MANY_SERIES, strlen(page),
+    print_message("%d series: %zu bytes in %d turns, %d ms\n", MANY_SERIES, strlen(prom_rig_page),
                   (int)(after.turn_count - before.turn_count), (int)took_ms);
     uint32_t lines = 0;
-    for (const char *at = strchr(page, '\n'); at != NULL; at = strchr(at + 1, '\n')) {
+    for (const char *at = strchr(prom_rig_page, '\n'); at != NULL; at = strchr(at + 1, '\n')) {
         lines++;
     }
     assert_int_equal(lines, MANY_SERIES + 1);
     ASSERT_LINES("many{env=\"prod\",host=\"value-099999\"} 99999");
-    close_exporter();
+    prom_rig_close();
 }
 
 static void test_scrapes_are_bounded_and_survive_a_close(void **state)
 {
-    open_exporter(state, BARE);
+    prom_rig_open(state, BARE);
     offer_many(MANY_SERIES);
     int fds[PROM_SCRAPES_MAX + 1];
     for (size_t i = 0; i < COUNT_OF(fds); i++) {
-        fds[i] = connect_client();
-        send_request(fds[i], GET_METRICS "\r\n"); /* and nobody reads */
+        fds[i] = prom_rig_connect();
+        prom_rig_send(fds[i], PROM_RIG_GET "\r\n"); /* and nobody reads */
         for (int t = 0; t < 4; t++) {
             assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
         }
@@ -820,10 +618,10 @@ static void test_scrapes_are_bounded_and_survive_a_close(void **state)
     size_t len = 0;
     for (int t = 0; t < 200 && len == 0; t++) {
         assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
-        (void)gather(fds[PROM_SCRAPES_MAX], &len);
+        (void)prom_rig_gather(fds[PROM_SCRAPES_MAX], &len);
     }
-    assert_non_null(strstr(page, "503 Service Unavailable"));
-    assert_non_null(strstr(page, "Retry-After: 1"));
+    assert_non_null(strstr(prom_rig_page, "503 Service Unavailable"));
+    assert_non_null(strstr(prom_rig_page, "Retry-After: 1"));
     assert_false(rig.exporter->ops->is_idle(rig.exporter));
     rig.exporter->ops->close(rig.exporter); /* with pages on their way */
     for (int t = 0; t < 20; t++) {
@@ -840,7 +638,7 @@ static void test_scrapes_are_bounded_and_survive_a_close(void **state)
 
 static void assert_refused(const char *yaml, const char *complaint)
 {
-    assert_int_equal(configure(yaml), FAULT_CONFIG);
+    assert_int_equal(prom_rig_configure(yaml), FAULT_CONFIG);
     const char *printed = config_fixture_printed(&rig.config);
     if (strstr(printed, complaint) == NULL) {
         fail_msg("no '%s' in %s", complaint, printed);
@@ -861,34 +659,34 @@ static void test_bad_sections_are_refused(void **state)
 
 static void test_strategy_outranks_suffixes(void **state)
 {
-    open_exporter(state, BARE "add_metric_suffixes: true\n"
+    prom_rig_open(state, BARE "add_metric_suffixes: true\n"
                               "translation_strategy: UnderscoreEscapingWithoutSuffixes\n");
     offer_sum("jobs", OTLP_TEMPORALITY_DELTA, true, 2);
     assert_page("# TYPE jobs counter\njobs{env=\"a\"} 2\n");
-    close_exporter();
+    prom_rig_close();
 }
 
 static void test_defaults_are_the_collectors(void **state)
 {
     (void)state;
-    assert_int_equal(configure("{}"), 0);
+    assert_int_equal(prom_rig_configure("{}"), 0);
     rig.exporter->ops->close(rig.exporter); /* never opened */
     config_fixture_fini(&rig.config);
 }
 
 static void test_taken_port_fails_to_open(void **state)
 {
-    open_exporter(state, BARE);
-    struct rig first = rig;
+    prom_rig_open(state, BARE);
+    struct prom_rig first = rig;
     char yaml[64];
     (void)snprintf(yaml, sizeof(yaml), "endpoint: 127.0.0.1:%d",
                    prom_pull_exporter_port(rig.exporter));
-    assert_int_equal(configure(yaml), 0);
+    assert_int_equal(prom_rig_configure(yaml), 0);
     assert_int_equal(rig.exporter->ops->open(rig.exporter, rig.loop), -EADDRINUSE);
     rig.exporter->ops->close(rig.exporter);
     config_fixture_fini(&rig.config);
     rig = first;
-    close_exporter();
+    prom_rig_close();
 }
 
 static void test_nth_allocation_fails_cleanly(void **state)
@@ -919,8 +717,8 @@ static int promtool_status(void)
 {
     FILE *pipe = popen("promtool check metrics >/dev/null 2>&1", "w");
     assert_non_null(pipe);
-    size_t len = strlen(page);
-    assert_int_equal(fwrite(page, 1, len, pipe), len);
+    size_t len = strlen(prom_rig_page);
+    assert_int_equal(fwrite(prom_rig_page, 1, len, pipe), len);
     int status = pclose(pipe);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
@@ -931,7 +729,7 @@ static void test_promtool_reads_the_page(void **state)
         print_message("skipped: promtool is not installed\n");
         skip();
     }
-    open_exporter(state, BARE "send_timestamps: true\n");
+    prom_rig_open(state, BARE "send_timestamps: true\n");
     static const double bounds[] = {1, 2.5};
     static const uint64_t counts[] = {1, 2, 3};
     struct attr resource[] = {attr_of("service.name", "a\"b\\c\n"), attr_of("x.y", "z")};
@@ -943,14 +741,14 @@ static void test_promtool_reads_the_page(void **state)
     offer_histogram(bounds, 2, counts, OTLP_TEMPORALITY_DELTA, 10);
     offer_exphist(3, -5, counts, 3, 1);
     offer_summary(3, 1, 2);
-    scrape();
+    prom_rig_scrape();
     int status = promtool_status();
     if (status != 0 && status != 3) {
-        fail_msg("promtool: %d for\n%s", status, page);
+        fail_msg("promtool: %d for\n%s", status, prom_rig_page);
     }
-    (void)snprintf(page, PAGE_MAX_BYTES, "a{b=c} 1\n"); /* it does look */
+    (void)snprintf(prom_rig_page, PROM_RIG_PAGE_MAX_BYTES, "a{b=c} 1\n"); /* it does look */
     assert_int_equal(promtool_status(), 1);
-    close_exporter();
+    prom_rig_close();
 }
 
 static int run(const char *name)
@@ -989,10 +787,7 @@ static int run(const char *name)
 
 int main(void)
 {
-    wire = mem_alloc(WIRE_MAX_BYTES);
-    page = mem_alloc(PAGE_MAX_BYTES);
-    int status = wire == NULL || page == NULL ? 1 : loop_fixture_main(run);
-    mem_free(wire);
-    mem_free(page);
+    int status = prom_rig_init() ? loop_fixture_main(run) : 1;
+    prom_rig_fini();
     return status;
 }

@@ -79,7 +79,7 @@ static struct http1_producer producer = {.on_closed = on_producer_closed};
 /* Says what it saw: METHOD path?query [body]. */
 static void answer_echo(struct http1_exchange *exchange)
 {
-    char text[512];
+    char text[2048];
     struct slice method = http1_exchange_method(exchange);
     struct slice path = http1_exchange_path(exchange);
     struct slice query = http1_exchange_query(exchange);

@@ -64,9 +64,9 @@ static void open_shard(struct emit_fixture *f, uint32_t index)
         .interval_ns = EMIT_FIXTURE_INTERVAL_NS,
         .idle_window_max = 1,
     };
-    assert_int_equal(seal_table_init(&f->seals[index], &options, EMIT_FIXTURE_START_NS,
-                                     EMIT_FIXTURE_START_NS),
-                     0);
+    assert_int_equal(
+        seal_table_init(&f->seals[index], &options, EMIT_FIXTURE_START_NS, EMIT_FIXTURE_START_NS),
+        0);
 }
 
 void emit_fixture_open(struct emit_fixture *f, uint32_t pipeline_count)

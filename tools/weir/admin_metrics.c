@@ -110,26 +110,6 @@ static void collect_workers(const struct life *life, struct instances *list)
     }
 }
 
-static void put_scope(struct bytes *out, enum stats_scope scope, const struct instances *list)
-{
-    size_t count;
-    const struct stats_row *rows = stats_rows(&count);
-    const char *metric_before = "";
-    for (size_t i = 0; i < count; i++) {
-        if (rows[i].scope != scope) {
-            continue;
-        }
-        if (strcmp(rows[i].metric, metric_before) != 0) {
-            put_head(out, rows[i].metric, rows[i].kind, rows[i].help);
-            metric_before = rows[i].metric;
-        }
-        for (uint32_t j = 0; j < list->count; j++) {
-            put_sample(out, rows[i].metric, list->items[j].labels, rows[i].labels,
-                       stats_read(&rows[i], list->items[j].stats));
-        }
-    }
-}
-
 /* weir_items_invalid by the codec's reasons, beside those of stats.def. */
 static void put_line_reasons(struct bytes *out, const struct graph *graph,
                              const struct instances *list)
@@ -145,6 +125,42 @@ static void put_line_reasons(struct bytes *out, const struct graph *graph,
             (void)snprintf(labels, sizeof(labels), "reason=\"line_%s\"", reason);
             put_sample(out, "weir_items_invalid", list->items[i].labels, labels,
                        counter_read(&list->sums[i].line_reasons[j]));
+        }
+    }
+}
+
+/* All rows of one metric, from `first` on; returns the row after them. */
+static size_t put_metric(struct bytes *out, const struct stats_row *rows, size_t count,
+                         size_t first, const struct instances *list)
+{
+    size_t i = first;
+    put_head(out, rows[first].metric, rows[first].kind, rows[first].help);
+    while (i < count && rows[i].scope == rows[first].scope &&
+           strcmp(rows[i].metric, rows[first].metric) == 0) {
+        for (uint32_t j = 0; j < list->count; j++) {
+            put_sample(out, rows[i].metric, list->items[j].labels, rows[i].labels,
+                       stats_read(&rows[i], list->items[j].stats));
+        }
+        i++;
+    }
+    return i;
+}
+
+static void put_scope(struct bytes *out, enum stats_scope scope, const struct graph *graph,
+                      const struct instances *list)
+{
+    size_t count;
+    const struct stats_row *rows = stats_rows(&count);
+    size_t i = 0;
+    while (i < count) {
+        if (rows[i].scope != scope) {
+            i++;
+            continue;
+        }
+        const char *metric = rows[i].metric;
+        i = put_metric(out, rows, count, i, list);
+        if (strcmp(metric, "weir_items_invalid") == 0) {
+            put_line_reasons(out, graph, list);
         }
     }
 }
@@ -225,15 +241,14 @@ void admin_page_metrics(const struct life *life, struct bytes *out)
     static struct instances list;
     memset(&list, 0, sizeof(list));
     collect_receivers(life->graph, &list);
-    put_scope(out, STATS_RECEIVER, &list);
-    put_line_reasons(out, life->graph, &list);
+    put_scope(out, STATS_RECEIVER, life->graph, &list);
     put_collector_receivers(out, &list);
     memset(&list, 0, sizeof(list));
     collect_exporters(life->graph, &list);
-    put_scope(out, STATS_EXPORTER, &list);
+    put_scope(out, STATS_EXPORTER, life->graph, &list);
     put_collector_exporters(out, &list);
     memset(&list, 0, sizeof(list));
     collect_workers(life, &list);
-    put_scope(out, STATS_WORKER, &list);
+    put_scope(out, STATS_WORKER, life->graph, &list);
     put_process(out, life);
 }

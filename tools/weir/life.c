@@ -259,6 +259,8 @@ static int watch_signals(struct life *life)
         return err;
     }
     (void)sigdelset(&set, SIGPIPE);
+    /* A file at its size limit is an errno to us, too. */
+    (void)signal(SIGXFSZ, SIG_IGN);
     life->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     return life->signal_fd < 0 ? -errno : 0;
 }
