@@ -304,6 +304,13 @@ void stream_resume(struct stream *stream)
     }
 }
 
+void stream_send_away(struct stream *stream)
+{
+    for (struct stream_connection *each = stream->first; each != NULL; each = each->next) {
+        connection_leave(each, loop_now_mono_ns(stream->loop));
+    }
+}
+
 void stream_drain(struct stream *stream)
 {
     if (stream->state != STREAM_OPEN) {
@@ -311,9 +318,7 @@ void stream_drain(struct stream *stream)
     }
     stream->state = STREAM_DRAINING;
     loop_listener_stop(stream->loop, &stream->listener);
-    for (struct stream_connection *each = stream->first; each != NULL; each = each->next) {
-        connection_leave(each, loop_now_mono_ns(stream->loop));
-    }
+    stream_send_away(stream);
 }
 
 void stream_close(struct stream *stream)

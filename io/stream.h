@@ -90,6 +90,9 @@ WEIR_MUST_USE int stream_open(struct stream *stream, int fd);
 void stream_pause(struct stream *stream);
 void stream_resume(struct stream *stream);
 
+/* Tells every connection to go, and reads on; new ones are still accepted. */
+void stream_send_away(struct stream *stream);
+
 /* First phase of going: accepts no more, tells every connection to go, and reads on. */
 void stream_drain(struct stream *stream);
 

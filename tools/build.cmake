@@ -66,7 +66,7 @@ function(weir_test path)
     add_executable(${name} ${PROJECT_SOURCE_DIR}/tests/${path}.c ${ARG_SOURCES})
     target_link_libraries(${name} PRIVATE ${ARG_LINKS} weir_flags cmocka)
     add_test(NAME ${name} COMMAND ${name})
-    set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS "unit;${ARG_LABELS}"
+    set_tests_properties(${name} PROPERTIES TIMEOUT 300 LABELS "unit;${ARG_LABELS}"
         SKIP_RETURN_CODE 77)
 endfunction()
 

@@ -113,7 +113,7 @@ static struct slice write_part(struct emit *emit, uint32_t *point_count)
                 break;
             }
             /* Larger than a whole part: it can never leave. */
-            counter_add(&emit->stats->merge_lost, 1);
+            emit->lost_count++;
             added_count = 0;
         }
         *point_count += added_count;
@@ -147,7 +147,7 @@ bool emit_turn(struct emit *emit, uint64_t now_mono_ns)
         batch_push(batch, &part) != 0) {
         part_fini(&part);
         batch_free(batch);
-        counter_add(&emit->stats->merge_lost, point_count);
+        emit->lost_count += point_count;
         return merge_is_reading(emit->merge);
     }
     emit->pending = batch;

@@ -45,7 +45,8 @@ struct emit {
     struct receiver_stats *stats; /* borrowed */
     uint8_t *buffer;              /* owned; reserved, EMIT_PART_MAX_BYTES */
     uint64_t *bucket_counts;      /* owned; reserved */
-    struct batch *pending;        /* owned; a part that a pipeline had no room for */
+    uint64_t lost_count;   /* points or series that found no memory, or are larger than a part */
+    struct batch *pending; /* owned; a part that a pipeline had no room for */
 };
 
 /* 0 or -ENOMEM. */

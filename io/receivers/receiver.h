@@ -54,6 +54,8 @@ struct receiver_ops {
                     uint32_t pipeline_count);
     /* Begins to receive. 0, or negative after a log line. */
     int (*start)(struct receiver *receiver);
+    /* Tells peers with connections to go elsewhere; everything is still read. */
+    void (*send_away)(struct receiver *receiver);
     /*
      * Stops receiving (sockets leave their group, are read empty, then closed) and flushes the open
      * window with its true times. Returns at once. With a successor, another receiver has bound the

@@ -263,6 +263,14 @@ static int statsd_start(struct receiver *receiver)
 
 /* --- ending ---------------------------------------------------------------------------------- */
 
+static void statsd_send_away(struct receiver *receiver)
+{
+    struct statsd_receiver *statsd = of(receiver);
+    for (uint32_t i = 0; i < statsd->shard_count; i++) {
+        statsd_shard_send_away(&statsd->shards[i]);
+    }
+}
+
 /* A successor's sockets stand behind ours in each group: new datagrams go to them. */
 static void leave_groups(struct statsd_receiver *statsd)
 {
@@ -419,6 +427,7 @@ const struct receiver_ops statsd_receiver_ops = {
     .open = statsd_open,
     .connect = statsd_connect,
     .start = statsd_start,
+    .send_away = statsd_send_away,
     .drain = statsd_drain,
     .is_drained = statsd_is_drained,
     .close = statsd_close,

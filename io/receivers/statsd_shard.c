@@ -238,8 +238,10 @@ static bool shard_on_turn(struct worker_hook *hook, struct worker *worker)
     bool has_more = seal_turn(&shard->seal, now_unix_ns, now_mono_ns);
     if (mailbox_count(&shard->seal.sealed) > 0) {
         worker_wake(shard->egress);
-        publish(shard);
     }
+    publish(shard);
+    /* The last slice may just have come home, and nobody wakes this thread for that again. */
+    advance(shard);
     uint64_t next_mono_ns = seal_next_mono_ns(&shard->seal, now_unix_ns, now_mono_ns);
     if (!timer_is_armed(&shard->window_timer) ||
         shard->window_timer.deadline_mono_ns != next_mono_ns) {
@@ -356,6 +358,22 @@ int statsd_shard_start(struct statsd_shard *shard)
     struct shard_call call = {.shard = shard};
     worker_call(shard->worker, &call, start_on_shard);
     return call.err;
+}
+
+static void send_away_on_shard(struct worker *worker, void *argument)
+{
+    (void)worker;
+    struct statsd_shard *shard = argument;
+    for (uint32_t i = 0; i < shard->listener_count; i++) {
+        if (shard->listeners[i].is_open && shard->listeners[i].is_stream) {
+            stream_send_away(&shard->listeners[i].stream);
+        }
+    }
+}
+
+void statsd_shard_send_away(struct statsd_shard *shard)
+{
+    worker_call(shard->worker, shard, send_away_on_shard);
 }
 
 static void drain_on_shard(struct worker *worker, void *argument)

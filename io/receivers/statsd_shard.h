@@ -86,6 +86,9 @@ void statsd_shard_add_listener(struct statsd_shard *shard, int fd, bool is_strea
 /* Main thread: begins to receive. 0 or negative. */
 WEIR_MUST_USE int statsd_shard_start(struct statsd_shard *shard);
 
+/* Main thread: tells connections to go while everything is still read. */
+void statsd_shard_send_away(struct statsd_shard *shard);
+
 /* Main thread: leaves the sockets, then flushes the window; is_done says when. */
 void statsd_shard_drain(struct statsd_shard *shard, bool has_successor);
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run inside a network namespace: embedded_default.py BINARY IO starts weir without configuration.
+"""Run inside a network namespace: embedded_default.py BINARY starts weir without any configuration.
 
 A counter sent over UDP and over TCP must stand on 8889; 8888, 13133 and `weir health` must answer.
 """
@@ -24,9 +24,9 @@ def is_shown():
                line.split()[-1] == "42" for line in page.splitlines())
 
 
-def main(binary, io):
+def main(binary):
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    weir = subprocess.Popen([binary, f"--io={io}"])
+    weir = subprocess.Popen([binary])
     try:
         wait_until(lambda: weir.poll() is not None or
                    fetch_status("http://localhost:13133/")[0] == 200, what="health")

@@ -223,13 +223,13 @@ def test_bind_failure_exits_1(write):
     assert str(port) in result.stderr
 
 
-def test_embedded_default_in_a_namespace_of_its_own(io):
+def test_embedded_default_in_a_namespace_of_its_own():
     """Started without any configuration: the usual ports, in a network nobody else uses."""
     if shutil.which("unshare") is None or shutil.which("ip") is None or \
             subprocess.run(["unshare", "-n", "true"], check=False).returncode != 0:
         pytest.skip("network namespaces are not permitted here")
     script = pathlib.Path(__file__).parent / "embedded_default.py"
-    command = ["unshare", "-n", sys.executable, str(script), BINARY, io]
+    command = ["unshare", "-n", sys.executable, str(script), BINARY]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False,
                             env=clean_environment(), cwd="/")
     assert result.returncode == 0, result.stdout + result.stderr

@@ -97,7 +97,7 @@ def send_until_told_to_go(stream, told):
 def test_stream_under_load_is_told_to_go_at_once_and_loses_nothing(start, sink):
     port = free_port()
     told, counts = [], []
-    with start(config(statsd(port, "tcp"), otlphttp(sink)), "--drain-timeout=10s") as weir:
+    with start(config(statsd(port, "tcp"), otlphttp(sink)), "--drain-timeout=6s") as weir:
         stream = connect(port)
         sender = threading.Thread(
             target=lambda: counts.append(send_until_told_to_go(stream, told)))

@@ -109,8 +109,8 @@ class Weir:
         self.config_path.write_text(config)
 
     def start(self):
-        command = [*self.wrapper, BINARY, "run", "--config", str(self.config_path), f"--io={self.io}",
-                   "--log-format=json", *self.flags]
+        command = [*self.wrapper, BINARY, "run", "--config", str(self.config_path),
+                   f"--io={self.io}", "--log-format=json", *self.flags]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log,
                                             env=clean_environment(self.env))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""without_io_uring.py COMMAND… runs it where io_uring_setup fails with EPERM, as in a container."""
+"""without_io_uring.py COMMAND… runs it where io_uring_setup gives EPERM, as in a container."""
 
 import ctypes
 import os

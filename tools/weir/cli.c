@@ -111,7 +111,11 @@ static bool take_log_format(struct cli *cli, const char *value)
 static bool take_drain_timeout(struct cli *cli, const char *value)
 {
     int64_t duration_ns;
-    if (!config_parse_duration_ns(slice_of_text(value), &duration_ns) || duration_ns < 0) {
+    struct slice text = slice_of_text(value);
+    /* A bare number would mean nanoseconds here as in the configuration; nobody wants that. */
+    bool has_unit = text.len > 0 && (text.ptr[text.len - 1] >= 'a' || slice_is_text(text, "0"));
+    if (!has_unit || !config_parse_duration_ns(slice_of_text(value), &duration_ns) ||
+        duration_ns < 0) {
         return false;
     }
     cli->drain_timeout_ns = (uint64_t)duration_ns;

@@ -198,6 +198,14 @@ int graph_open(struct graph *graph, struct graph *old, struct receiver_home *hom
 
 /* --- draining -------------------------------------------------------------------------------- */
 
+void graph_send_away(struct graph *graph)
+{
+    for (uint32_t i = 0; i < graph->receiver_count; i++) {
+        struct receiver *receiver = graph->receivers[i]->receiver;
+        receiver->ops->send_away(receiver);
+    }
+}
+
 /* Does `successor` have a receiver of this id, which then took over the addresses? */
 static bool has_receiver(const struct graph *successor, const char *id)
 {

@@ -88,6 +88,9 @@ const struct config_node *graph_root(const struct graph *graph);
  */
 WEIR_MUST_USE int graph_open(struct graph *graph, struct graph *old, struct receiver_home *home);
 
+/* Tells the peers of all receivers to go elsewhere, while everything is still read. */
+void graph_send_away(struct graph *graph);
+
 /* Stops the receivers that are left in this graph; `successor` (may be NULL) is the graph that
  * follows. */
 void graph_drain_receivers(struct graph *graph, const struct graph *successor);

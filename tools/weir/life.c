@@ -82,6 +82,7 @@ static void enter(struct life *life, enum life_state state, uint64_t now_mono_ns
         life->settle_until_mono_ns = now_mono_ns + life->cli->drain_timeout_ns / 5 * 2;
         life->quiet_since_mono_ns = now_mono_ns;
         life->received_before = life_received_total(life);
+        graph_send_away(life->graph);
         break;
     case LIFE_FLUSHING:
         graph_drain_receivers(life->graph, NULL);

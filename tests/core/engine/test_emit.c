@@ -113,7 +113,7 @@ static void test_round_is_cut_after_as_many_series_as_a_slice_has(void **state)
         assert_int_equal(f->takers[0].taken_count, part_counts[i]);
         assert_all_counters(f, &f->takers[0], counts[i]);
         assert_int_equal(counter_read(&f->stats.points_emitted), counts[i]);
-        assert_int_equal(counter_read(&f->stats.merge_lost), 0);
+        assert_int_equal(f->emit.lost_count, 0);
         emit_fixture_close(f);
     }
 }
@@ -138,7 +138,7 @@ static void test_round_is_cut_where_the_bytes_of_a_part_end(void **state)
     assert_true(f->takers[0].taken[0]->bytes <= EMIT_PART_MAX_BYTES);
     assert_true(f->takers[0].taken[0]->bytes > EMIT_PART_MAX_BYTES - 2 * sizeof(tags));
     assert_all_counters(f, &f->takers[0], SERIES);
-    assert_int_equal(counter_read(&f->stats.merge_lost), 0);
+    assert_int_equal(f->emit.lost_count, 0);
     emit_fixture_close(f);
 }
 
@@ -285,7 +285,7 @@ static void test_refused_memory_is_waited_for_or_counted(void **state)
         (void)emit_turn(&f->emit, 1);
         mem_fail_nth(0);
         (void)emit_fixture_turn(f);
-        uint64_t lost_count = counter_read(&f->stats.merge_lost);
+        uint64_t lost_count = f->emit.lost_count;
         assert_int_equal(lost_count, nth == 1 ? 0 : SERIES);
         assert_int_equal(counter_read(&f->stats.points_emitted) + lost_count, SERIES);
         assert_false(merge_is_reading(&f->merge));
