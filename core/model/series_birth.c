@@ -199,8 +199,6 @@ uint32_t series_bear(struct series_table *table, const struct series_parts *part
         report->bad_tags_count++;
         return 0;
     }
-    note_offender(table, parts->name,
-                  series_parts_hash(&(struct series_parts){.name = parts->name}, table->hash_seed));
     if (table->quota_count == 0 && table->lease_quota != NULL) {
         table->quota_count += table->lease_quota(table);
     }
@@ -211,6 +209,9 @@ uint32_t series_bear(struct series_table *table, const struct series_parts *part
     if (born != 0) {
         table->quota_count--;
         report->born_count++;
+        /* Births only: a flood beyond the limit must not cost more than a lookup. */
+        const struct series_parts name_only = {.name = parts->name};
+        note_offender(table, parts->name, series_parts_hash(&name_only, table->hash_seed));
         return born;
     }
     uint32_t found = find_overflow(table, parts);
