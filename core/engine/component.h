@@ -4,7 +4,7 @@
  *
  * An exporter lives on one egress thread, which makes every call here. It is a struct that embeds
  * `struct exporter`; CONTAINER_OF inside its module is the only way down. Registered by a row in
- * the table of tools/weir/graph.c.
+ * the table of tools/weir/components.c.
  */
 #pragma once
 

@@ -7,7 +7,7 @@
  * bank, the sealed bank is read in slices. Attributes stay text; they are split only when a series
  * is emitted. Shard-local.
  *
- * Life of a record: live → retiring (out of the index, told to the merge) → acknowledged → free.
+ * Life of a record: live → retiring (out of the index, told to the merge) → free.
  */
 #pragma once
 
@@ -26,7 +26,6 @@ enum {
     SERIES_DIRTY_BANK_1 = 2,
     SERIES_ANNOUNCED = 4,
     SERIES_RETIRING = 8,
-    SERIES_ACKNOWLEDGED = 16,
     SERIES_LIVE = 32,
 };
 
