@@ -25,7 +25,11 @@
 
 int loop_base_init(struct loop *loop, const struct loop_ops *ops, bool has_wake_fd)
 {
-    *loop = (struct loop){.ops = ops, .wake_fd = -1};
+    *loop = (struct loop){
+        .ops = ops,
+        .wake_fd = -1,
+        .pace.limit_ns = LOOP_LINGER_LONG_US * 1000,
+    };
     int err = timer_heap_init(&loop->timers, TIMERS_AT_FIRST);
     if (err != 0) {
         return err;
@@ -183,10 +187,22 @@ void loop_note_receives(struct loop *loop, size_t count, size_t bytes, bool is_f
     loop_touch(loop);
 }
 
+void loop_note_socket(struct loop *loop, int fd)
+{
+    int buffer_bytes = 0;
+    socklen_t len = sizeof(buffer_bytes);
+    /* 0 stays where it fails: the shortest linger. */
+    (void)getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, &len);
+    uint64_t room_us = (uint64_t)buffer_bytes / LOOP_LINGER_ROOM_BYTES;
+    uint64_t limit_ns = (room_us > LOOP_LINGER_US ? room_us : LOOP_LINGER_US) * 1000;
+    loop->pace.limit_ns = limit_ns < loop->pace.limit_ns ? limit_ns : loop->pace.limit_ns;
+}
+
 uint64_t loop_linger_ns(struct loop *loop, uint64_t wait_ns)
 {
-    const uint64_t limit_ns = LOOP_LINGER_US * 1000;
     struct loop_pace pace = loop->pace;
+    /* Somebody at the end of a stream may be waiting for an answer. */
+    uint64_t limit_ns = loop->stream_count == 0 ? pace.limit_ns : LOOP_LINGER_US * 1000;
     loop->pace.receive_count = 0;
     loop->pace.receive_bytes = 0;
     loop->pace.is_full = false;

@@ -78,7 +78,8 @@ struct loop_pace {
     uint64_t interval_ns;   /* between the last two of them */
     uint64_t receive_count; /* of the last turn; 0 when it was not busy */
     uint64_t receive_bytes;
-    bool is_full; /* more was waiting than the turn took */
+    bool is_full;      /* more was waiting than the turn took */
+    uint64_t limit_ns; /* of a linger: what the smallest receive buffer so far has room for */
 };
 
 struct loop {
@@ -87,6 +88,7 @@ struct loop {
     uint64_t now_unix_ns;
     struct timer_heap timers;
     struct loop_slots slots;
+    uint32_t stream_count;       /* open ones */
     struct loop_slot *due_first; /* slots with callbacks to make, in order */
     struct loop_slot *due_last;
     struct loop_pace pace;
@@ -144,6 +146,9 @@ bool loop_is_passing_fault(int fault);
 
 /* Tells the pace what one burst brought. */
 void loop_note_receives(struct loop *loop, size_t count, size_t bytes, bool is_full);
+
+/* Tells the pace of a socket whose buffer has to hold what comes during a linger. */
+void loop_note_socket(struct loop *loop, int fd);
 
 /* How long the next wait should let datagrams gather; 0 for not at all. Counts it. */
 uint64_t loop_linger_ns(struct loop *loop, uint64_t wait_ns);

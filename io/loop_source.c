@@ -106,6 +106,7 @@ static void start_closing(struct loop *loop, struct loop_slot *slot)
 int loop_dgram_start(struct loop *loop, struct loop_dgram_socket *socket)
 {
     ASSERT(socket->slot == NULL && socket->on_receive != NULL && socket->on_closed != NULL);
+    loop_note_socket(loop, socket->fd);
     return loop->ops->dgram_start(loop, socket);
 }
 
@@ -137,7 +138,9 @@ int loop_stream_start(struct loop *loop, struct loop_stream *stream)
 {
     ASSERT(stream->slot == NULL && stream->on_receive != NULL);
     ASSERT(stream->on_end != NULL && stream->on_closed != NULL);
-    return loop->ops->stream_start(loop, stream);
+    int err = loop->ops->stream_start(loop, stream);
+    loop->stream_count += err == 0 ? 1 : 0;
+    return err;
 }
 
 void loop_stream_pause(struct loop *loop, struct loop_stream *stream)
@@ -237,6 +240,7 @@ static void finish_closing(struct loop *loop, struct loop_slot *slot)
     struct loop_slot before = *slot;
     loop->ops->release(loop, slot);
     loop_slot_release(&loop->slots, slot);
+    loop->stream_count -= kind == LOOP_SLOT_STREAM ? 1 : 0;
     switch (kind) {
     case LOOP_SLOT_DGRAM:
         before.source.dgram->slot = NULL;

@@ -29,12 +29,15 @@
 #define LOOP_GATHER_MAX 512
 /* After a busy turn datagrams may gather for this long, so that unbatched senders are batched. */
 #define LOOP_LINGER_US 200
+/* With room in the socket they may gather longer: 1 µs per LOOP_LINGER_ROOM_BYTES of its buffer. */
+#define LOOP_LINGER_LONG_US 1000
+#define LOOP_LINGER_ROOM_BYTES 2048
 /* A shorter sleep costs more than it gathers: the kernel's default timer slack alone is 50 µs. */
 #define LOOP_LINGER_MIN_US 50
 /* Receives and bytes a linger aims for at most; far below the default socket buffer of 208 KiB. */
 #define LOOP_LINGER_RECEIVES 32
 #define LOOP_LINGER_BYTES 32768
-/* Receives a linger has to be expected to bring, or the thread just blocks: 10 000 a second. */
+/* Receives a linger has to be expected to bring, or the thread just blocks. */
 #define LOOP_LINGER_WORTH 2
 /* io_uring may end a linger early, at this many completions. */
 #define LOOP_LINGER_COMPLETIONS 8
