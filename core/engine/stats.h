@@ -38,10 +38,11 @@ static inline uint64_t counter_read(const struct counter *counter)
 /* Reasons for which a StatsD line is refused; index is the codec's enum, names come with it. */
 #define STATS_LINE_REASON_MAX 32
 
+#define STAT(scope, field, metric, kind, labels, help) STATS_FIELD_##scope(field)
 #define STATS_FIELD_receiver(field) struct counter field;
 #define STATS_FIELD_exporter(field)
+#define STATS_FIELD_processor(field)
 #define STATS_FIELD_worker(field)
-#define STAT(scope, field, metric, kind, labels, help) STATS_FIELD_##scope(field)
 struct receiver_stats {
 #include "core/engine/stats.def"
     struct counter line_reasons[STATS_LINE_REASON_MAX]; /* weir_items_invalid by reason */
@@ -54,20 +55,29 @@ struct exporter_stats {
 #include "core/engine/stats.def"
 };
 #undef STATS_FIELD_exporter
-#undef STATS_FIELD_worker
+#undef STATS_FIELD_processor
 #define STATS_FIELD_exporter(field)
+#define STATS_FIELD_processor(field) struct counter field;
+struct processor_stats {
+#include "core/engine/stats.def"
+};
+#undef STATS_FIELD_processor
+#undef STATS_FIELD_worker
+#define STATS_FIELD_processor(field)
 #define STATS_FIELD_worker(field) struct counter field;
 struct worker_stats {
 #include "core/engine/stats.def"
 };
 #undef STATS_FIELD_receiver
 #undef STATS_FIELD_exporter
+#undef STATS_FIELD_processor
 #undef STATS_FIELD_worker
 #undef STAT
 
 enum stats_scope {
     STATS_RECEIVER,
     STATS_EXPORTER,
+    STATS_PROCESSOR,
     STATS_WORKER,
 };
 

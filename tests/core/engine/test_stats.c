@@ -16,6 +16,7 @@
 struct instances {
     struct receiver_stats receiver;
     struct exporter_stats exporter;
+    struct processor_stats processor;
     struct worker_stats worker;
 };
 
@@ -26,6 +27,8 @@ static void *instance_of(struct instances *all, enum stats_scope scope)
         return &all->receiver;
     case STATS_EXPORTER:
         return &all->exporter;
+    case STATS_PROCESSOR:
+        return &all->processor;
     case STATS_WORKER:
         return &all->worker;
     }
