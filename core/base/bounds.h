@@ -139,6 +139,8 @@
 #define LOG_LINE_MAX_BYTES 4096
 #define LOG_LIMIT_INTERVAL_MS 10000
 #define LOG_SAMPLE_MAX_BYTES 64
+/* Brackets inside each other in one JSON text; a message of PB_DEPTH_MAX levels needs 127. */
+#define JSON_DEPTH_MAX 128
 #define REGEX_PATTERN_MAX_BYTES 4096
 /* RE2's own bound of {n,m}. */
 #define REGEX_REPEAT_MAX 1000
@@ -160,6 +162,8 @@
 #define PB_FIELDS_MAX 32
 /* One emitted part: 4 096 series at about 120 bytes, with room for histograms of 160 buckets. */
 #define EMIT_PART_MAX_BYTES (4 * 1024 * 1024)
+/* Of that buffer this much stays resident between windows. */
+#define EMIT_KEPT_BYTES (64 * 1024)
 
 /* --- HTTP client ----------------------------------------------------------------------------- */
 
@@ -203,6 +207,36 @@
 #define DEBUG_RETRY_MS 50
 #define DEBUG_OUTPUTS_MAX 8
 
+/* --- TLS ------------------------------------------------------------------------------------- */
+
+/* A handshake of a client that sends a chain of certificates stays below 20 KiB. */
+#define TLS_HANDSHAKE_MAX_BYTES 131072
+#define TLS_HANDSHAKE_TIMEOUT_MS 10000
+/* After a failure: how long the peer may read the alert before its connection is closed. */
+#define TLS_LINGER_MS 1000
+/* Plaintext of one record (RFC 8446 section 5.1), and of the run of records encrypted at once. */
+#define TLS_RECORD_BYTES 16384
+#define TLS_SEND_BYTES 131072
+/* A file or text with certificates or a key; a bundle of all public authorities has 230 KiB. */
+#define TLS_PEM_MAX_BYTES (4 * 1024 * 1024)
+#define TLS_WHY_BYTES 256
+
+/* --- TCP fronts ------------------------------------------------------------------------------- */
+
+#define TCP_FRONT_LISTENERS_MAX 4
+#define TCP_FRONT_CONNECTIONS_MAX 10000
+/* A connection that does not show its protocol by then is closed; load balancers probe like that. */
+#define TCP_FRONT_SILENCE_MS 10000
+/* Signature, addresses and extensions of a PROXY header; balancers send about 100 bytes. */
+#define PROXY_V2_MAX_BYTES 4096
+
+/* --- authentication ---------------------------------------------------------------------------- */
+
+#define AUTH_TOKENS_MAX 256
+#define AUTH_USERS_MAX 1024
+#define AUTH_FILE_MAX_BYTES (1024 * 1024)
+#define AUTH_VALUE_MAX_BYTES 8192
+
 /* --- HTTP/1.1 servers ------------------------------------------------------------------------- */
 
 /* Request line and headers of one request; offsets into it fit 16 bits. */
@@ -243,3 +277,61 @@
 #define PROM_EXPHIST_SCALE_MAX 3
 /* Typed structs of one resource with all its metrics. */
 #define PROM_DECODE_MAX_BYTES (256 * 1024 * 1024)
+
+/* --- HTTP/2 ----------------------------------------------------------------------------------- */
+
+/* What one send gathers: some hundred small answers, or three frames of a body and their heads. */
+#define H2_OUT_MAX_BYTES 65536
+/* Acknowledgements of SETTINGS and PING waiting to be sent; a peer that makes more is flooding. */
+#define H2_ACKS_WAITING_MAX 1000
+/* CONTINUATION frames of one header block: 8 × 16 KiB is twice what a header list may have. */
+#define H2_CONTINUATIONS_MAX 8
+#define H2_SETTINGS_ENTRIES_MAX 32
+#define H2_CONNECTIONS_MAX 10000
+/* Open streams of one connection where the configuration names no number. */
+#define H2_STREAMS_MAX 10000
+/* A window of 1 MiB keeps 1 Gbit/s busy over 8 ms; the connection's lets four streams do so. */
+#define H2_STREAM_WINDOW_BYTES (1024 * 1024)
+#define H2_CONNECTION_WINDOW_BYTES (4 * 1024 * 1024)
+#define H2_FRAME_BYTES 16384
+#define H2_HEADER_LIST_MAX_BYTES 65536
+/* A header list of so many times its limit is no mistake any more. */
+#define H2_HEADER_LIST_FLOOD 4
+/* About 2 KiB per open stream, heads included, so some 4 000 of them beside the tables. */
+#define H2_MEMORY_MAX_BYTES (8 * 1024 * 1024)
+#define H2_RESPONSE_FIELDS_MAX 16
+#define H2_KEEPALIVE_TIME_MS 7200000
+#define H2_KEEPALIVE_TIMEOUT_MS 20000
+#define H2_PREFACE_TIMEOUT_MS 10000
+#define H2_RESPONSE_TIMEOUT_MS 30000
+#define H2_AGE_JITTER_PERCENT 10
+/* How long the peer may take to acknowledge that it was told to go. */
+#define H2_LEAVE_MS 5000
+/* How long a connection that has said its last word waits for the peer to close. */
+#define H2_LINGER_MS 1000
+/* Frames waiting to be sent; beyond it the connection is not read until the peer reads. */
+#define H2_FRAMES_WAITING_MAX 500
+/* Pings sooner than allowed before the peer is sent away. */
+#define H2_PING_STRIKES_MAX 2
+/* Without streams, where that is not permitted, pings are this far apart. */
+#define H2_PING_IDLE_MS 7200000
+/* Floods: so many at once, then so many per second. Real clients stay at a tenth of it. */
+#define H2_RESETS_BURST 1000
+#define H2_RESETS_PER_S 100
+#define H2_SETTINGS_BURST 100
+#define H2_SETTINGS_PER_S 10
+#define H2_PINGS_BURST 500
+#define H2_PINGS_PER_S 10
+#define H2_EMPTY_DATA_BURST 1000
+#define H2_EMPTY_DATA_PER_S 100
+#define H2_SMALL_FRAMES_BURST 20000
+#define H2_SMALL_FRAMES_PER_S 2000
+
+/* --- gRPC ------------------------------------------------------------------------------------- */
+
+/* The Collector's default, on the wire and unpacked. */
+#define GRPC_MESSAGE_MAX_BYTES (4 * 1024 * 1024)
+/* Of a status text; encoded it is up to three times as long, and stands in the details again. */
+#define GRPC_TEXT_MAX_BYTES 1024
+/* Of a method's or encoding's name quoted back in a status text. */
+#define GRPC_QUOTE_MAX_BYTES 256

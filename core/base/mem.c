@@ -169,9 +169,28 @@ void mem_trim(void)
     /* "arena.<all>.purge"; MALLCTL_ARENAS_ALL is 4096. Failing leaves pages resident. */
     (void)mallctl("arena.4096.purge", NULL, NULL, NULL, 0);
 }
+
+size_t mem_unused_bytes(void)
+{
+    uint64_t epoch = 1;
+    size_t resident_bytes = 0;
+    size_t allocated_bytes = 0;
+    size_t len = sizeof(size_t);
+    /* The statistics are as of the last epoch; 0 where the allocator keeps none. */
+    (void)mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
+    (void)mallctl("stats.resident", &resident_bytes, &len, NULL, 0);
+    (void)mallctl("stats.allocated", &allocated_bytes, &len, NULL, 0);
+    return resident_bytes > allocated_bytes ? resident_bytes - allocated_bytes : 0;
+}
 #else
 void mem_trim(void)
 {
     (void)malloc_trim(0);
+}
+
+size_t mem_unused_bytes(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return info.fordblks;
 }
 #endif

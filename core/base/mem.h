@@ -72,3 +72,6 @@ void mem_fail_nth(uint64_t nth);
 /* Gives the allocator's unused pages back to the kernel; a few milliseconds, so never on a shard.
  */
 void mem_trim(void);
+
+/* What the allocator holds beyond what is allocated. Some ten microseconds; an estimate. */
+size_t mem_unused_bytes(void);

@@ -123,6 +123,16 @@ static struct slice write_part(struct emit *emit, uint32_t *point_count)
     return otlp_envelope_end(&build, &envelope);
 }
 
+/* Is there more of the round? At its end the buffer goes back but for a small window's share. */
+static bool has_more(struct emit *emit)
+{
+    if (merge_is_reading(emit->merge)) {
+        return true;
+    }
+    mem_release_pages(emit->buffer, EMIT_PART_MAX_BYTES - EMIT_KEPT_BYTES);
+    return false;
+}
+
 bool emit_turn(struct emit *emit, uint64_t now_mono_ns)
 {
     if (!submit_pending(emit)) {
@@ -140,7 +150,7 @@ bool emit_turn(struct emit *emit, uint64_t now_mono_ns)
     struct slice bytes = write_part(emit, &point_count);
     if (point_count == 0) {
         batch_free(batch);
-        return merge_is_reading(emit->merge);
+        return has_more(emit);
     }
     struct part part;
     if (part_copy(&part, bytes, SIGNAL_METRICS, point_count) != 0 ||
@@ -148,10 +158,11 @@ bool emit_turn(struct emit *emit, uint64_t now_mono_ns)
         part_fini(&part);
         batch_free(batch);
         emit->lost_count += point_count;
-        return merge_is_reading(emit->merge);
+        return has_more(emit);
     }
     emit->pending = batch;
-    return submit_pending(emit) && merge_is_reading(emit->merge);
+    bool is_over = !has_more(emit);
+    return submit_pending(emit) && !is_over;
 }
 
 bool emit_is_idle(const struct emit *emit)

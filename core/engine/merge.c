@@ -220,6 +220,10 @@ static void record_end(struct merge *merge, struct merged *record)
         mem_release_pages(merge->records, (size_t)merge->record_limit * sizeof(*record));
         merge->record_limit = 0;
         merge->free_head = 0;
+        for (uint32_t i = 0; i < merge->source_count; i++) {
+            mem_release_pages(merge->sources[i].merged_of, map_bytes(&merge->sources[i]));
+            merge->sources[i].slot_limit = 0;
+        }
         /* Keeping the large index costs memory, not correctness. */
         (void)index_resize(merge, INDEX_COUNT_MIN);
     }

@@ -27,6 +27,8 @@
 #include "tools/weir/preset.h"
 
 #define LIFE_TICK_MS 20
+#define LIFE_TRIM_MS 10000
+#define LIFE_UNUSED_MAX_BYTES ((size_t)4 * 1024 * 1024)
 /* Input that was silent for this long is over; then there is nothing to settle for. */
 #define LIFE_QUIET_MS 500
 #define LIFE_DEFAULT_PATH "/etc/weir/config.yaml"
@@ -155,6 +157,17 @@ static void step(struct life *life, uint64_t now_mono_ns)
         }
         break;
     }
+}
+
+/* What a burst of telemetry needed goes back to the kernel, not only what the loops reserved. */
+static void life_on_trim(struct timer *timer, uint64_t now_mono_ns)
+{
+    struct life *life = CONTAINER_OF(timer, struct life, trim);
+    if (mem_unused_bytes() > LIFE_UNUSED_MAX_BYTES) {
+        mem_trim();
+    }
+    int err = loop_timer_arm(life->loop, timer, now_mono_ns + LIFE_TRIM_MS * CLOCK_NS_PER_MS);
+    ASSERT(err == 0); /* the heap has room for the main thread's few timers from the start */
 }
 
 static void life_on_tick(struct timer *timer, uint64_t now_mono_ns)
@@ -388,6 +401,8 @@ static int open_all(struct life *life)
     life->started_unix_ns = loop_now_unix_ns(life->loop);
     life->started_mono_ns = loop_now_mono_ns(life->loop);
     life->tick.on_fire = life_on_tick;
+    life->trim.on_fire = life_on_trim;
+    life_on_trim(&life->trim, life->started_mono_ns);
     life->signals = (struct loop_poll){
         .fd = life->signal_fd, .on_ready = life_on_signal, .on_closed = life_on_signals_closed};
     err = loop_poll_watch(life->loop, &life->signals, LOOP_POLL_READ);
@@ -437,6 +452,7 @@ static void close_all(struct life *life)
     stop_workers(life);
     if (life->loop != NULL) {
         loop_timer_cancel(life->loop, &life->tick);
+        loop_timer_cancel(life->loop, &life->trim);
         loop_poll_stop(life->loop, &life->signals);
         for (uint32_t i = 0; i < 8; i++) {
             turn(life, 0); /* lets what was stopped close */

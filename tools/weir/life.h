@@ -58,6 +58,7 @@ struct life {
     uint64_t quiet_since_mono_ns;
     uint64_t received_before; /* wire total at the last look, for telling silence */
     struct timer tick;
+    struct timer trim;
     struct loop_poll signals;
     int signal_fd;
     uint64_t reload_count;
