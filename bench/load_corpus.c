@@ -296,6 +296,15 @@ static void corpus_shuffle(uint32_t *order, uint32_t count, uint64_t *state)
     }
 }
 
+static bool wants_walk(const struct corpus *c, uint32_t walk_count)
+{
+    if (c->line_count < CORPUS_LINES_MIN_COUNT) {
+        return true;
+    }
+    uint64_t bytes_after = c->bytes_used / walk_count * (walk_count + 1);
+    return walk_count < CORPUS_WALKS_COUNT && bytes_after <= CORPUS_WALKS_MAX_BYTES;
+}
+
 int corpus_build(struct corpus *c, const struct corpus_options *options)
 {
     if (!corpus_options_are_valid(options)) {
@@ -309,11 +318,13 @@ int corpus_build(struct corpus *c, const struct corpus_options *options)
         order[i] = i;
     }
     uint64_t state = options->seed;
+    uint32_t walk_count = 0;
     int err = 0;
     do {
         corpus_shuffle(order, options->series_count, &state);
         err = corpus_walk(c, options, order, &state);
-    } while (err == 0 && c->line_count < CORPUS_LINES_MIN_COUNT);
+        walk_count++;
+    } while (err == 0 && wants_walk(c, walk_count));
     if (err == 0) {
         err = corpus_end_datagram(c);
     }

@@ -26,6 +26,10 @@
 #define CORPUS_MAX_BYTES (1024u << 20)
 /* Small tables are walked several times, each time in another order, up to this many lines. */
 #define CORPUS_LINES_MIN_COUNT 32768u
+/* Others this often, where they fit: the first walk decides in which order series are born, and
+ * most of a pass should meet them in another one. */
+#define CORPUS_WALKS_COUNT 4u
+#define CORPUS_WALKS_MAX_BYTES (320u << 20)
 
 enum corpus_kind {
     CORPUS_KIND_COUNTER,

@@ -78,6 +78,8 @@ static const struct option_row option_rows[] = {
     {"server-cpus", OPTION_TEXT, FIELD(server_cpus), 0, 0, "list, as 0-1,3"},
     {"bench-cpus", OPTION_TEXT, FIELD(bench_cpus), 0, 0, "the same for generator and sink"},
     {"server-log", OPTION_TEXT, FIELD(server_log), 0, 0, "file for the server's output"},
+    {"server-cgroup", OPTION_TEXT, FIELD(server_cgroup), 0, 0,
+     "directory of a cgroup that the server is put into, to read its peak"},
 };
 
 static const char *const transport_names[] = {

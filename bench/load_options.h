@@ -34,6 +34,7 @@ struct load_options {
     const char *server_cpus;
     const char *bench_cpus;
     const char *server_log;
+    const char *server_cgroup; /* directory with cgroup.procs; NULL: the caller's cgroup */
     char *const *command; /* after `--`; NULL where there is none */
     enum load_transport transport;
     uint32_t flow_count;

@@ -104,7 +104,13 @@ static uint16_t run_target_port(const struct load_options *o)
 static int run_start_server(struct run *run)
 {
     const struct load_options *o = run->o;
-    int err = server_start(&run->server, o->command, o->server_cpus, o->server_log);
+    int err = server_start(&run->server,
+                           &(struct server_place){
+                               .cpus = o->server_cpus,
+                               .log_path = o->server_log,
+                               .cgroup_path = o->server_cgroup,
+                           },
+                           o->command);
     if (err != 0) {
         return err;
     }

@@ -225,25 +225,50 @@ static uint64_t proc_box_busy_ns(void)
     return busy_ticks * (UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-/* cgroup v2: one line `0::/path`. */
+/*
+ * What one line of /proc/PID/cgroup says: `0::/path` of version 2, or `N:memory:/path` of version
+ * 1. The root, "/", is everybody's and says nothing: 0.
+ */
+static uint64_t proc_cgroup_line_peak_bytes(struct slice line)
+{
+    struct slice path = line;
+    const char *prefix = "/sys/fs/cgroup";
+    const char *file_name = "memory.peak";
+    if (slice_has_prefix(line, SLICE_LITERAL("0::"))) {
+        path = slice_from(line, 3);
+    } else {
+        path = slice_from(line, slice_find(line, ':'));
+        if (!slice_has_prefix(path, SLICE_LITERAL(":memory:"))) {
+            return 0;
+        }
+        path = slice_from(path, sizeof(":memory:") - 1);
+        prefix = "/sys/fs/cgroup/memory";
+        file_name = "memory.max_usage_in_bytes";
+    }
+    char full_path[PROC_PATH_BYTES];
+    if (path.len <= 1 || path.len >= PROC_PATH_BYTES / 2) {
+        return 0;
+    }
+    struct file_bytes file;
+    (void)snprintf(full_path, sizeof(full_path), "%s%.*s/%s", prefix, (int)path.len,
+                   (const char *)path.ptr, file_name);
+    uint64_t peak_bytes = proc_number(proc_file(full_path, &file), 10);
+    mem_free(file.bytes);
+    return peak_bytes;
+}
+
 static uint64_t proc_cgroup_peak_bytes(pid_t pid)
 {
     char path[PROC_PATH_BYTES];
     struct file_bytes file;
     (void)snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
     struct slice text = proc_file(path, &file);
-    struct slice line = proc_line(&text);
-    uint64_t peak = 0;
-    if (slice_has_prefix(line, SLICE_LITERAL("0::")) && line.len < PROC_PATH_BYTES / 2) {
-        line = slice_from(line, 3);
-        struct file_bytes peak_file;
-        (void)snprintf(path, sizeof(path), "/sys/fs/cgroup%.*s/memory.peak", (int)line.len,
-                       (const char *)line.ptr);
-        peak = proc_number(proc_file(path, &peak_file), 10);
-        mem_free(peak_file.bytes);
+    uint64_t peak_bytes = 0;
+    while (text.len > 0 && peak_bytes == 0) {
+        peak_bytes = proc_cgroup_line_peak_bytes(proc_line(&text));
     }
     mem_free(file.bytes);
-    return peak;
+    return peak_bytes;
 }
 
 int proc_sample_take(pid_t pid, struct proc_sample *out)

@@ -61,24 +61,41 @@ int server_pin_self(const char *cpus)
     return sched_setaffinity(0, sizeof(set), &set) == 0 ? 0 : -errno;
 }
 
+/* The calling process moves into the cgroup. 0 or -1. */
+static int server_enter_cgroup(const char *cgroup_path)
+{
+    char path[512];
+    int len = snprintf(path, sizeof(path), "%s/cgroup.procs", cgroup_path);
+    if (len < 0 || (size_t)len >= sizeof(path)) {
+        return -1;
+    }
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    ssize_t written = fd < 0 ? -1 : write(fd, "0", 1); /* 0: whoever writes */
+    if (fd >= 0) {
+        (void)close(fd); /* the write said what became of it */
+    }
+    return written == 1 ? 0 : -1;
+}
+
 /* In the child, between fork and exec. Never returns. */
-static void server_become(char *const *command, const char *cpus, const char *log_path)
+static void server_become(char *const *command, const struct server_place *place)
 {
     int to = STDERR_FILENO;
-    if (log_path != NULL) {
-        to = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (place->log_path != NULL) {
+        to = open(place->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     }
     if (to < 0 || dup2(to, STDOUT_FILENO) < 0 || dup2(to, STDERR_FILENO) < 0 ||
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 ||
-        (cpus != NULL && server_pin_self(cpus) != 0)) {
+        (place->cpus != NULL && server_pin_self(place->cpus) != 0) ||
+        (place->cgroup_path != NULL && server_enter_cgroup(place->cgroup_path) != 0)) {
         _exit(SERVER_EXIT_NO_EXEC);
     }
     (void)execvp(command[0], command); /* only returns when it failed */
     _exit(SERVER_EXIT_NO_EXEC);
 }
 
-int server_start(struct server_process *server, char *const *command, const char *cpus,
-                 const char *log_path)
+int server_start(struct server_process *server, const struct server_place *place,
+                 char *const *command)
 {
     *server = (struct server_process){.exec_mono_ns = proc_mono_ns()};
     const pid_t pid = fork();
@@ -86,7 +103,7 @@ int server_start(struct server_process *server, char *const *command, const char
         return -errno;
     }
     if (pid == 0) {
-        server_become(command, cpus, log_path);
+        server_become(command, place);
     }
     server->pid = pid;
     return 0;

@@ -16,12 +16,19 @@ struct server_process {
     int exit_status; /* as waitpid gave it, once it has ended */
 };
 
+/* Where it runs and what it writes to. All borrowed during the call. */
+struct server_place {
+    const char *cpus;        /* list; NULL: anywhere */
+    const char *log_path;    /* appended to; NULL: stderr */
+    const char *cgroup_path; /* directory with cgroup.procs; NULL: the caller's cgroup */
+};
+
 /*
- * Starts `command` (NULL-terminated, found by PATH), pinned to `cpus` (NULL: anywhere), its output
- * appended to `log_path` (NULL: stderr). It dies with the calling thread. 0 or -errno.
+ * Starts `command` (NULL-terminated, found by PATH) at its place. It dies with the calling thread.
+ * 0 or -errno.
  */
-WEIR_MUST_USE int server_start(struct server_process *server, char *const *command,
-                               const char *cpus, const char *log_path);
+WEIR_MUST_USE int server_start(struct server_process *server, const struct server_place *place,
+                               char *const *command);
 
 /* Polls `ready` (udp:PORT, tcp:PORT, unix:PATH or http://host:port/path). 0, -ETIMEDOUT, -ESRCH. */
 WEIR_MUST_USE int server_await(struct server_process *server, const char *ready,
