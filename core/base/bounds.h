@@ -180,6 +180,7 @@
 #define SENDER_CONSUMERS_MAX 1024
 /* A body before or after compression; receivers commonly refuse above 20 MiB or 64 MiB. */
 #define OTLP_HTTP_BODY_MAX_BYTES (256 * 1024 * 1024)
+#define OTLP_GRPC_BODY_MAX_BYTES (256 * 1024 * 1024)
 /* The Collector's exporter reads as much of an answer. */
 #define OTLP_HTTP_RESPONSE_MAX_BYTES 65536
 /* The decoded tree of a request on its way to JSON; about eight times its wire bytes. */
@@ -225,12 +226,12 @@
 
 #define TCP_FRONT_LISTENERS_MAX 4
 #define TCP_FRONT_CONNECTIONS_MAX 10000
-/* A connection that does not show its protocol by then is closed; load balancers probe like that. */
+/* Whoever has not shown its protocol by then is closed; load balancers probe like that. */
 #define TCP_FRONT_SILENCE_MS 10000
 /* Signature, addresses and extensions of a PROXY header; balancers send about 100 bytes. */
 #define PROXY_V2_MAX_BYTES 4096
 
-/* --- authentication ---------------------------------------------------------------------------- */
+/* --- authentication --------------------------------------------------------------------------- */
 
 #define AUTH_TOKENS_MAX 256
 #define AUTH_USERS_MAX 1024
@@ -255,6 +256,9 @@
 #define HTTP1_LINGER_MS 1000
 #define HTTP1_LINGER_MAX_BYTES 65536
 #define HTTP1_EXTRA_HEADERS_MAX_BYTES 1024
+/* A body slower than this is a slow loris: 20 MiB may take 85 minutes, a typical request 10 s. */
+#define HTTP1_BODY_RATE_MIN_BYTES 4096
+#define HTTP1_AGE_JITTER_PERCENT 10
 /* What may arrive after a pause: every receive buffer of the loop. */
 #define HTTP1_AHEAD_MAX_BYTES (LOOP_STREAM_BUFFER_COUNT * LOOP_STREAM_BUFFER_BYTES)
 
@@ -287,6 +291,42 @@
 /* CONTINUATION frames of one header block: 8 × 16 KiB is twice what a header list may have. */
 #define H2_CONTINUATIONS_MAX 8
 #define H2_SETTINGS_ENTRIES_MAX 32
+
+/* --- gRPC and HTTP/2 clients ------------------------------------------------------------------ */
+
+/* Addresses of one name; more backends than that stand behind a balancer of their own. */
+#define RESOLVE_ADDRESSES_MAX 32
+/* Requests of one connection, whatever the peer allows; see SENDER_CONSUMERS_MAX. */
+#define H2_CLIENT_REQUESTS_MAX 1024
+/* Fields of one request: HTTP_HEADERS_MAX of a configuration and ours. */
+#define H2_CLIENT_FIELDS_MAX 144
+/* One DATA frame, where the peer takes larger ones than 16 KiB. */
+#define H2_CLIENT_FRAME_MAX_BYTES 65536
+/* One send; what a socket buffer of ordinary size takes at once. */
+#define H2_CLIENT_SEND_MAX_BYTES (256 * 1024)
+/* What an answer's head and trailers may be together. */
+#define H2_CLIENT_HEADER_LIST_MAX_BYTES 65536
+/* nghttp2's state of one connection: 1 024 streams at about 1 KiB, tables, frames. */
+#define H2_CLIENT_MEMORY_MAX_BYTES (16 * 1024 * 1024)
+#define H2_CLIENT_DEBUG_MAX_BYTES 128
+#define H2_CLIENT_WHY_MAX_BYTES 160
+#define GRPC_CLIENT_FIELDS_MAX 128
+/* A status text, and the name of an encoding: "x-snappy-framed" is the longest we know. */
+#define GRPC_CLIENT_TEXT_MAX_BYTES 1024
+#define GRPC_CLIENT_ENCODING_MAX_BYTES 16
+#define GRPC_CLIENT_ANSWER_MAX_BYTES (4 * 1024 * 1024)
+/* Connections to one address, opened where the peer's limit of streams is reached. */
+#define GRPC_CLIENT_LINKS_PER_PEER_MAX 8
+/* How often a call that no peer looked at goes out again before it counts as failed. */
+#define GRPC_CLIENT_RESENDS_MAX 5
+/* From dialing to the peer's SETTINGS; then 1 s × 1.6 … 120 s until the next attempt. */
+#define GRPC_CLIENT_CONNECT_MS 20000
+#define GRPC_CLIENT_BACKOFF_MS 1000
+#define GRPC_CLIENT_BACKOFF_MAX_MS 120000
+/* The least time between two lookups of a name, and the age at which a call asks for a new one. */
+#define GRPC_CLIENT_RESOLVE_EVERY_MS 30000
+/* After its deadline a message that is just being sent may be so for this long. */
+#define GRPC_CLIENT_GRACE_MS 1000
 #define H2_CONNECTIONS_MAX 10000
 /* Open streams of one connection where the configuration names no number. */
 #define H2_STREAMS_MAX 10000
@@ -297,7 +337,7 @@
 #define H2_HEADER_LIST_MAX_BYTES 65536
 /* A header list of so many times its limit is no mistake any more. */
 #define H2_HEADER_LIST_FLOOD 4
-/* About 2 KiB per open stream, heads included, so some 4 000 of them beside the tables. */
+/* About 2 KiB per open stream, head and answer included, so some 2 500 of them. */
 #define H2_MEMORY_MAX_BYTES (8 * 1024 * 1024)
 #define H2_RESPONSE_FIELDS_MAX 16
 #define H2_KEEPALIVE_TIME_MS 7200000
@@ -335,3 +375,59 @@
 #define GRPC_TEXT_MAX_BYTES 1024
 /* Of a method's or encoding's name quoted back in a status text. */
 #define GRPC_QUOTE_MAX_BYTES 256
+/* From a call's head to the last byte of its message, which holds memory all the while. */
+#define GRPC_MESSAGE_TIMEOUT_MS 60000
+/* A health check names a service; nobody is asked whether there is room for it. */
+#define GRPC_HEALTH_MAX_BYTES 1024
+
+/* Origins and headers of CORS, headers of every answer. */
+#define OTLP_CORS_MAX 32
+#define OTLP_HEADERS_MAX 16
+#define OTLP_HEADER_NAME_MAX_BYTES 128
+/* Pipelines of one signal that one receiver feeds. */
+#define OTLP_PIPELINES_MAX 16
+/* Of one shard, on all its ports. */
+#define OTLP_CONNECTIONS_MAX 8192
+/* The Collector has none; a connection that says nothing for ten minutes is forgotten. */
+#define OTLP_IDLE_TIMEOUT_MS 600000
+
+/* --- admission -------------------------------------------------------------------------------- */
+
+/* A thread leases the memory budget in blocks of this. */
+#define LEASE_BLOCK_BYTES (256 * 1024)
+/* Parts on their way from one shard to the egress; 1 024 × 96 bytes. */
+#define LANE_PARTS_MAX 1024
+/* Requests of one shard that wait for their delivery. */
+#define TICKET_CLAIMS_MAX 4096
+
+/* Scratch of the processors of one thread and pipeline, for one part at a time. */
+#define CHAIN_SCRATCH_CHUNK_BYTES 65536
+#define CHAIN_SCRATCH_MAX_BYTES (256 * 1024 * 1024)
+
+/* A batch that somebody waits for closes within this. */
+#define BATCH_CLOSE_BY_MS 10
+
+/* --- batches ---------------------------------------------------------------------------------- */
+
+/* Parts of a batch, about; each is an iovec, and the kernel takes 1 024 in one call. */
+#define BATCH_PARTS_MAX 256
+/* Parts below this are copied together, at 0.1 µs each; above it an iovec costs less. */
+#define BATCH_COPY_BYTES 4096
+/* Likewise once half of the parts are taken. */
+#define BATCH_COPY_MORE_BYTES 65536
+/* One buffer of parts copied together; doubles from the first to the second. */
+#define BATCH_GATHER_MIN_BYTES 16384
+#define BATCH_GATHER_MAX_BYTES (256 * 1024)
+/* What a cut needs beside its output: the pieces' list of copies. */
+#define BATCH_SCRATCH_CHUNK_BYTES 65536
+#define BATCH_SCRATCH_MAX_BYTES (64 * 1024 * 1024)
+/* A batch that found no memory is tried again after this. */
+#define BATCH_RETRY_MS 10
+
+/* --- conditions ------------------------------------------------------------------------------- */
+
+/* One condition of a filter; it is compiled into at most as many steps of 24 bytes. */
+#define CONDITION_TEXT_MAX_BYTES 8192
+/* Parentheses, `not`, `and` and `or` that wait for their right side. */
+#define CONDITION_DEPTH_MAX 64
+#define CONDITION_PATH_MAX_BYTES 128

@@ -342,20 +342,71 @@ int regex_new(struct slice pattern, struct regex **out, char *why, size_t why_ca
     return 0;
 }
 
-bool regex_matches(const struct regex *regex, struct slice text)
+/* The answer of the engine; what was given up is counted. */
+static bool run_match(const struct regex *regex, struct slice text, pcre2_match_data *data)
 {
-    /* Per call, because several threads may share the regex. One pair: nobody asks for captures. */
-    pcre2_match_data *data = pcre2_match_data_create(1, regex->general);
     int result = PCRE2_ERROR_NOMEMORY;
     if (data != NULL) {
         const uint8_t *bytes = text.len == 0 ? (const uint8_t *)"" : text.ptr;
         result = pcre2_match(regex->code, bytes, text.len, 0, 0, data, regex->match);
-        pcre2_match_data_free(data);
     }
     if (result < 0 && result != PCRE2_ERROR_NOMATCH) {
         atomic_fetch_add_explicit(&limit_count, 1, memory_order_relaxed);
     }
     return result >= 0;
+}
+
+bool regex_matches(const struct regex *regex, struct slice text)
+{
+    /* Per call, because several threads may share the regex. One pair: nobody asks for captures. */
+    pcre2_match_data *data = pcre2_match_data_create(1, regex->general);
+    bool is_match = run_match(regex, text, data);
+    pcre2_match_data_free(data); /* NULL is fine */
+    return is_match;
+}
+
+uint32_t regex_group_count(const struct regex *regex)
+{
+    uint32_t count = 0;
+    (void)pcre2_pattern_info(regex->code, PCRE2_INFO_CAPTURECOUNT, &count); /* cannot fail */
+    return count;
+}
+
+struct slice regex_group_name(const struct regex *regex, uint32_t group)
+{
+    /* Rows of a fixed size: the group in two bytes, big-endian, then its name with a terminator. */
+    const uint8_t *row = NULL;
+    uint32_t row_count = 0;
+    uint32_t row_bytes = 0;
+    (void)pcre2_pattern_info(regex->code, PCRE2_INFO_NAMECOUNT, &row_count);
+    (void)pcre2_pattern_info(regex->code, PCRE2_INFO_NAMEENTRYSIZE, &row_bytes);
+    (void)pcre2_pattern_info(regex->code, PCRE2_INFO_NAMETABLE, &row);
+    for (uint32_t i = 0; i < row_count; i++) {
+        if ((uint32_t)(row[0] << 8 | row[1]) == group) {
+            return slice_of_text((const char *)row + 2);
+        }
+        row += row_bytes;
+    }
+    return (struct slice){0};
+}
+
+bool regex_captures(const struct regex *regex, struct slice text, struct slice *groups,
+                    uint32_t count)
+{
+    ASSERT(count <= regex_group_count(regex));
+    pcre2_match_data *data = pcre2_match_data_create(count + 1, regex->general);
+    bool is_match = run_match(regex, text, data);
+    if (is_match) {
+        const size_t *pairs = pcre2_get_ovector_pointer(data);
+        for (uint32_t i = 0; i < count; i++) {
+            size_t first = pairs[2 * (i + 1)];
+            size_t limit = pairs[2 * (i + 1) + 1];
+            bool is_set = first != PCRE2_UNSET && first < limit;
+            groups[i] = is_set ? slice_of(text.ptr + first, limit - first) : (struct slice){0};
+        }
+    }
+    pcre2_match_data_free(data);
+    return is_match;
 }
 
 uint64_t regex_limit_count(void)

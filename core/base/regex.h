@@ -35,6 +35,22 @@ WEIR_MUST_USE int regex_new(struct slice pattern, struct regex **out, char *why,
  */
 bool regex_matches(const struct regex *regex, struct slice text);
 
+/* Groups in parentheses that capture. */
+uint32_t regex_group_count(const struct regex *regex);
+
+/*
+ * The name of capturing group `group`, 1 … regex_group_count; borrowed from the regex. Empty where
+ * the group has none.
+ */
+struct slice regex_group_name(const struct regex *regex, uint32_t group);
+
+/*
+ * As regex_matches. On true, `groups[i]` is what group i + 1 caught, for i below `count`, which is
+ * at most regex_group_count: a part of `text`, empty where the group took no part in the match.
+ */
+bool regex_captures(const struct regex *regex, struct slice text, struct slice *groups,
+                    uint32_t count);
+
 /* Matches of the whole process given up so far. */
 uint64_t regex_limit_count(void);
 

@@ -158,6 +158,37 @@ static void test_refused_memory_fails_cleanly(void **state)
     regex_free(NULL);
 }
 
+static void test_captures_name_and_catch(void **state)
+{
+    (void)state;
+    struct regex *regex = NULL;
+    char why[128];
+    struct slice groups[3];
+    int err = regex_new(slice_of_text("^/(?P<tenant>[a-z]+)(?:/(?P<page>[0-9]+))?/(x*)$"), &regex,
+                        why, sizeof(why));
+    assert_int_equal(err, 0);
+    assert_int_equal(regex_group_count(regex), 3);
+    assert_true(slice_is_text(regex_group_name(regex, 1), "tenant"));
+    assert_true(slice_is_text(regex_group_name(regex, 2), "page"));
+    assert_int_equal(regex_group_name(regex, 3).len, 0);
+    assert_true(regex_captures(regex, slice_of_text("/acme/12/xx"), groups, 3));
+    assert_true(slice_is_text(groups[0], "acme"));
+    assert_true(slice_is_text(groups[1], "12"));
+    assert_true(slice_is_text(groups[2], "xx"));
+    assert_true(regex_captures(regex, slice_of_text("/acme/"), groups, 3));
+    assert_int_equal(groups[1].len, 0);                                        /* took no part */
+    assert_int_equal(groups[2].len, 0);                                        /* caught nothing */
+    assert_true(regex_captures(regex, slice_of_text("/acme/12/"), groups, 1)); /* fewer asked for */
+    assert_true(slice_is_text(groups[0], "acme"));
+    assert_false(regex_captures(regex, slice_of_text("acme"), groups, 3));
+    uint64_t before = regex_limit_count();
+    mem_fail_nth(1);
+    assert_false(regex_captures(regex, slice_of_text("/acme/"), groups, 3));
+    mem_fail_nth(0);
+    assert_int_equal(regex_limit_count(), before + 1);
+    regex_free(regex);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +198,7 @@ int main(void)
         cmocka_unit_test(test_limits_of_the_pattern),
         cmocka_unit_test(test_explosive_match_is_given_up_and_counted),
         cmocka_unit_test(test_refused_memory_fails_cleanly),
+        cmocka_unit_test(test_captures_name_and_catch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
