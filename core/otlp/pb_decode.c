@@ -282,6 +282,9 @@ static int take_packed(struct frame *f, const ProtobufCFieldDescriptor *field)
     size_t *count = quantifier_of(f, field);
     uint8_t **elements = member_of(f, field);
     struct pb_reader in = pb_reader_of(run);
+    if (err == 0 && run.len > 0 && *elements == NULL) {
+        return FAULT_TRUNCATED; /* no element of it is whole, so no room was made */
+    }
     while (err == 0 && in.pos != in.end) {
         err = read_scalar(&in, field->type, *elements + *count * element_bytes(field->type));
         *count += 1;
