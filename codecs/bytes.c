@@ -15,6 +15,8 @@
 
 /* The first allocation; most bodies are larger. */
 #define FIRST_CAPACITY_BYTES 1024
+/* Memory that moves on may have an eighth more than it needs. */
+#define SLACK_DIVISOR 8
 
 void bytes_init(struct bytes *bytes, size_t max_bytes)
 {
@@ -25,6 +27,18 @@ void bytes_fini(struct bytes *bytes)
 {
     mem_free(bytes->ptr);
     *bytes = (struct bytes){0};
+}
+
+static int resize(struct bytes *bytes, size_t capacity)
+{
+    ASSERT(capacity >= bytes->len);
+    uint8_t *ptr = mem_resize(bytes->ptr, capacity);
+    if (ptr == NULL) {
+        return -ENOMEM;
+    }
+    bytes->ptr = ptr;
+    bytes->capacity_bytes = capacity;
+    return 0;
 }
 
 void bytes_clear(struct bytes *bytes)
@@ -50,13 +64,31 @@ int bytes_reserve(struct bytes *bytes, size_t more)
     if (capacity < needed || capacity > bytes->max_bytes) {
         capacity = bytes->max_bytes;
     }
-    uint8_t *ptr = mem_resize(bytes->ptr, capacity);
-    if (ptr == NULL) {
-        return -ENOMEM;
+    return resize(bytes, capacity);
+}
+
+int bytes_reserve_exact(struct bytes *bytes, size_t more)
+{
+    ASSERT(bytes->len <= bytes->capacity_bytes);
+    if (more <= bytes->capacity_bytes - bytes->len) {
+        return 0;
     }
-    bytes->ptr = ptr;
-    bytes->capacity_bytes = capacity;
-    return 0;
+    if (bytes->len > bytes->max_bytes || more > bytes->max_bytes - bytes->len) {
+        return FAULT_LIMIT;
+    }
+    return resize(bytes, bytes->len + more);
+}
+
+void *bytes_take(struct bytes *bytes, struct slice *content)
+{
+    size_t unused = bytes->capacity_bytes - bytes->len;
+    if (bytes->len > 0 && unused > bytes->len / SLACK_DIVISOR) {
+        (void)resize(bytes, bytes->len); /* a block that cannot shrink is as good */
+    }
+    void *memory = bytes->ptr;
+    *content = bytes_slice(bytes);
+    bytes_init(bytes, bytes->max_bytes);
+    return memory;
 }
 
 void bytes_append(struct bytes *bytes, const void *ptr, size_t len)

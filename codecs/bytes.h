@@ -35,6 +35,19 @@ void bytes_clear(struct bytes *bytes);
  */
 WEIR_MUST_USE int bytes_reserve(struct bytes *bytes, size_t more);
 
+/* The same, but takes no more memory than that; for callers who know how much is to come. */
+WEIR_MUST_USE int bytes_reserve_exact(struct bytes *bytes, size_t more);
+
+/*
+ * bytes_take — moves the memory out, to be mem_free'd by the caller, as a part's memory is.
+ *
+ *   content   what was in it, inside the memory returned
+ *
+ * Unused memory beyond an eighth is given back first. Leaves an empty buffer with the same cap.
+ * Returns NULL where nothing was ever reserved; content is empty then.
+ */
+WEIR_MUST_USE void *bytes_take(struct bytes *bytes, struct slice *content);
+
 void bytes_append(struct bytes *bytes, const void *ptr, size_t len);
 void bytes_append_byte(struct bytes *bytes, uint8_t byte);
 

@@ -11,11 +11,9 @@
 #include <string.h>
 
 #include "codecs/json_out.h"
+#include "codecs/otlp_json_field.h"
 #include "core/base/bounds.h"
 #include "core/otlp/pb_decode.h"
-
-/* Longer than any field name of the schema. */
-#define FIELD_NAME_MAX_BYTES 64
 
 struct frame {
     const ProtobufCMessage *message;
@@ -29,34 +27,25 @@ struct encoder {
     struct frame frames[PB_DEPTH_MAX];
 };
 
-/* snake_case of the schema → lowerCamelCase. */
 static void put_field_name(struct json_out *out, const char *name)
 {
-    char camel[FIELD_NAME_MAX_BYTES];
-    size_t len = 0;
-    bool is_word_start = false;
-    for (const char *c = name; *c != '\0'; c++) {
-        ASSERT(len < sizeof(camel));
-        if (*c == '_') {
-            is_word_start = true;
-            continue;
-        }
-        camel[len++] = is_word_start && *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
-        is_word_start = false;
-    }
-    json_out_key(out, slice_of(camel, len));
+    char camel[OTLP_JSON_NAME_MAX_BYTES];
+    json_out_key(out, slice_of(camel, otlp_json_camel(name, camel)));
 }
 
-/* The schema calls text `bytes` too; what is not text has one of these names. */
 static void put_byte_field(struct json_out *out, const char *name, struct slice bytes)
 {
-    if (strcmp(name, "trace_id") == 0 || strcmp(name, "span_id") == 0 ||
-        strcmp(name, "parent_span_id") == 0) {
-        json_out_hex(out, bytes);
-    } else if (strcmp(name, "bytes_value") == 0 || strcmp(name, "value") == 0) {
-        json_out_base64(out, bytes);
-    } else {
+    switch (otlp_json_spelling_of(name)) {
+    case OTLP_JSON_TEXT:
         json_out_string(out, bytes);
+        break;
+    case OTLP_JSON_TRACE_ID:
+    case OTLP_JSON_SPAN_ID:
+        json_out_hex(out, bytes);
+        break;
+    case OTLP_JSON_BASE64:
+        json_out_base64(out, bytes);
+        break;
     }
 }
 
