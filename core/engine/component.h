@@ -23,7 +23,8 @@ struct loop;
 /* What became of a batch at one exporter. */
 enum delivery {
     DELIVERY_ACCEPTED, /* the upstream has it */
-    DELIVERY_REJECTED, /* the upstream refused it for good, or gave it up after retries */
+    DELIVERY_REJECTED, /* the upstream refused it for good */
+    DELIVERY_LOST,     /* given up here; sent again it might be accepted */
 };
 
 struct exporter_ops {
@@ -37,8 +38,14 @@ struct exporter_ops {
      */
     int (*submit)(struct exporter *exporter, struct batch *batch);
     /*
-     * No more batches will come; what is held is delivered or given up before the deadline. Retries
-     * are cut short: one more attempt each.
+     * Optional. Before open, on the egress thread: `old`, of the same type, runs on and will go if
+     * the graph of `exporter` opens. True where `exporter` now shares with it what only one of them
+     * can have, a listening address; `old` must not notice. Asked of one `old` after another.
+     */
+    bool (*take_over)(struct exporter *exporter, const struct exporter *old);
+    /*
+     * No more batches will come; what is held is delivered or given up before the deadline, with
+     * short backoffs. May be called again; a deadline that has passed gives up at once.
      */
     void (*drain)(struct exporter *exporter, uint64_t deadline_mono_ns);
     /* Nothing queued and nothing in flight? */
@@ -56,5 +63,6 @@ struct exporter {
     const char *id;          /* as in the configuration: "otlphttp/gw"; owned by the graph */
     struct loop *loop;       /* borrowed from open on */
     bool blocks_on_overflow; /* a refusal holds the pipeline instead of losing its share */
+    bool answers_late;       /* it has no queue: what it took is safe only when it answers */
     struct exporter_stats stats;
 };

@@ -28,7 +28,7 @@ int emit_init(struct emit *emit, const struct emit_options *options, struct merg
 
 void emit_fini(struct emit *emit)
 {
-    batch_free(emit->pending);
+    part_fini(&emit->pending);
     mem_unreserve(emit->buffer, EMIT_PART_MAX_BYTES);
     mem_unreserve(emit->bucket_counts, EMIT_BUCKETS_BYTES);
     *emit = (struct emit){0};
@@ -46,42 +46,37 @@ void emit_connect(struct emit *emit, struct pipeline *const *pipelines, uint32_t
     }
 }
 
-/* A copy of the pending batch for the next pipeline; the last one gets the original. */
-static struct batch *share_of_pending(struct emit *emit)
+/* A copy of the pending part for the next pipeline; the last one gets the original. */
+static int share_of_pending(struct emit *emit, struct part *share)
 {
     if (emit->pending_index + 1 == emit->pipeline_count) {
-        struct batch *whole = emit->pending;
-        emit->pending = NULL;
-        return whole;
+        *share = emit->pending;
+        emit->pending = (struct part){0};
+        return 0;
     }
-    const struct part *part = &emit->pending->parts[0];
-    struct batch *share = batch_new(SIGNAL_METRICS, emit->pending->created_mono_ns);
-    struct part copy = {0};
-    if (share == NULL || part_copy(&copy, part->bytes, SIGNAL_METRICS, part->item_count) != 0 ||
-        batch_push(share, &copy) != 0) {
-        part_fini(&copy);
-        batch_free(share);
-        return NULL;
-    }
-    return share;
+    return part_copy(share, emit->pending.bytes, SIGNAL_METRICS, emit->pending.item_count);
 }
 
 /* Hands the pending part to the pipelines that have yet to get it; false where one is full. */
-static bool submit_pending(struct emit *emit)
+static bool submit_pending(struct emit *emit, uint64_t now_mono_ns)
 {
-    while (emit->pending != NULL) {
+    while (emit->pending.memory != NULL) {
         struct pipeline *pipeline = emit->pipelines[emit->pending_index];
-        if (pipeline_is_holding(pipeline)) {
+        struct part share;
+        if (pipeline_is_holding(pipeline) || share_of_pending(emit, &share) != 0) {
+            return false; /* full, or memory is short: tried again in a later turn */
+        }
+        uint64_t item_count = share.item_count;
+        if (pipeline_push(pipeline, &share, PIPELINE_BORN, now_mono_ns) != 0) {
+            bool is_original = emit->pending.memory == NULL;
+            if (is_original) {
+                emit->pending = share;
+            } else {
+                part_fini(&share);
+            }
             return false;
         }
-        uint64_t item_count = emit->pending->item_count;
-        struct batch *share = share_of_pending(emit);
-        if (share == NULL) {
-            return false; /* memory is short: tried again in a later turn */
-        }
         counter_add(&emit->stats->points_emitted, item_count);
-        int err = pipeline_submit(pipeline, &share);
-        ASSERT(err == 0); /* it was not holding */
         emit->pending_index++;
     }
     emit->pending_index = 0;
@@ -135,37 +130,28 @@ static bool has_more(struct emit *emit)
 
 bool emit_turn(struct emit *emit, uint64_t now_mono_ns)
 {
-    if (!submit_pending(emit)) {
+    if (!submit_pending(emit, now_mono_ns)) {
         return false;
     }
-    if (!merge_is_reading(emit->merge)) {
+    if (emit->written_count == 0) {
+        if (!merge_is_reading(emit->merge)) {
+            return false;
+        }
+        emit->written = write_part(emit, &emit->written_count);
+        if (emit->written_count == 0) {
+            return has_more(emit);
+        }
+    }
+    /* What was read out of the merge stays in the buffer until there is memory for it. */
+    if (part_copy(&emit->pending, emit->written, SIGNAL_METRICS, emit->written_count) != 0) {
         return false;
     }
-    /* Memory first: what was read out of the merge must have a place to go. */
-    struct batch *batch = batch_new(SIGNAL_METRICS, now_mono_ns);
-    if (batch == NULL) {
-        return false;
-    }
-    uint32_t point_count = 0;
-    struct slice bytes = write_part(emit, &point_count);
-    if (point_count == 0) {
-        batch_free(batch);
-        return has_more(emit);
-    }
-    struct part part;
-    if (part_copy(&part, bytes, SIGNAL_METRICS, point_count) != 0 ||
-        batch_push(batch, &part) != 0) {
-        part_fini(&part);
-        batch_free(batch);
-        emit->lost_count += point_count;
-        return has_more(emit);
-    }
-    emit->pending = batch;
+    emit->written_count = 0;
     bool is_over = !has_more(emit);
-    return submit_pending(emit) && !is_over;
+    return submit_pending(emit, now_mono_ns) && !is_over;
 }
 
 bool emit_is_idle(const struct emit *emit)
 {
-    return emit->pending == NULL;
+    return emit->pending.memory == NULL && emit->written_count == 0;
 }

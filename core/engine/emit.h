@@ -26,7 +26,7 @@ enum counter_type {
 /* Frozen after start. Texts are borrowed. */
 struct emit_options {
     bool adds_metric_type; /* attribute metric_type = counter, gauge, timing … */
-    bool is_monotonic;     /* counters, while their value is not negative */
+    bool is_monotonic;     /* counters, whatever their values: one name has one kind */
     enum counter_type counter_type;
     double percentiles[KIND_LIMIT][EMIT_PERCENTILES_MAX]; /* 0 … 100, by kind */
     uint32_t percentile_count[KIND_LIMIT];
@@ -45,8 +45,10 @@ struct emit {
     struct receiver_stats *stats; /* borrowed */
     uint8_t *buffer;              /* owned; reserved, EMIT_PART_MAX_BYTES */
     uint64_t *bucket_counts;      /* owned; reserved */
-    uint64_t lost_count;   /* points or series that found no memory, or are larger than a part */
-    struct batch *pending; /* owned; a part that a pipeline had no room for */
+    uint64_t lost_count;    /* points or series that found no memory, or are larger than a part */
+    struct slice written;   /* in the buffer, waiting for memory; nothing while the count is 0 */
+    uint32_t written_count; /* points of it */
+    struct part pending;    /* owned; what a pipeline had no room for; without memory: nothing */
 };
 
 /* 0 or -ENOMEM. */

@@ -176,7 +176,7 @@ static uint32_t write_points(struct emit *emit, struct otlp_build *build, struct
         return 0;
     case AGGREGATE_SUM:
         metric->data = OTLP_DATA_SUM;
-        metric->is_monotonic = emit->options->is_monotonic && point->number >= 0;
+        metric->is_monotonic = emit->options->is_monotonic;
         otlp_build_number(build, &head, number_of(point->number, emit->options->counter_type));
         return 1;
     case AGGREGATE_GAUGE:

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * merge — rounds over the shards' slices, and the table of merged series.
+ * merge — rounds over the shards' slices.
  *
- * The table is found by canonical key at announcements only; everything else goes through the
- * sources' maps. A merged series ends when no shard refers to it any more and nothing is left to
- * say.
+ * The table is asked by canonical key at announcements only, and for series beyond the limit;
+ * everything else goes through the sources' maps. A merged series ends when no shard refers to it
+ * any more and nothing is left to say.
  */
 #include "core/engine/merge.h"
 
@@ -13,18 +13,16 @@
 
 #include "core/base/fault.h"
 #include "core/base/mem.h"
-#include "core/engine/merge_record.h"
-
-#define INDEX_COUNT_MIN 1024
-
-static size_t index_bytes(uint64_t count)
-{
-    return (size_t)count * sizeof(uint32_t);
-}
+#include "core/engine/merge_table.h"
 
 static size_t map_bytes(const struct merge_source *source)
 {
     return (size_t)source->seal->table.record_max * sizeof(uint32_t);
+}
+
+static size_t refused_bytes(const struct merge_source *source)
+{
+    return (size_t)source->seal->table.record_max * sizeof(source->refused[0]);
 }
 
 static int init_sources(struct merge *merge, const struct merge_options *options)
@@ -35,10 +33,13 @@ static int init_sources(struct merge *merge, const struct merge_options *options
     }
     merge->source_count = options->source_count;
     for (uint32_t i = 0; i < merge->source_count; i++) {
+        merge->sources[i].seal = options->sources[i]; /* all of them: fini asks for their sizes */
+    }
+    for (uint32_t i = 0; i < merge->source_count; i++) {
         struct merge_source *source = &merge->sources[i];
-        source->seal = options->sources[i];
         source->merged_of = mem_reserve(map_bytes(source));
-        if (source->merged_of == NULL) {
+        source->refused = mem_reserve(refused_bytes(source));
+        if (source->merged_of == NULL || source->refused == NULL) {
             return -ENOMEM;
         }
     }
@@ -54,9 +55,11 @@ static uint32_t rounds_of(uint64_t expiry_ns, uint64_t interval_ns)
 int merge_init(struct merge *merge, const struct merge_options *options)
 {
     ASSERT(options->source_count > 0 && options->interval_ns > 0);
-    /* In the worst case each shard has its own overflow series. */
-    uint32_t overflow_max = (SERIES_OVERFLOW_MAX_COUNT + 1) * options->source_count;
+    /* In the worst case each shard has its own overflow series, and so has the merge. */
+    uint32_t overflow_max = (SERIES_OVERFLOW_MAX_COUNT + 1) * (options->source_count + 1);
     *merge = (struct merge){
+        .series_max = options->series_max,
+        .overflow_max = overflow_max,
         .record_max = options->series_max + overflow_max,
         .config = options->config,
         .hash_seed = options->hash_seed,
@@ -84,11 +87,10 @@ int merge_init(struct merge *merge, const struct merge_options *options)
     if (merge->records == NULL) {
         goto fail;
     }
-    merge->index = mem_reserve(index_bytes(INDEX_COUNT_MIN));
-    if (merge->index == NULL) {
+    err = merge_table_init(merge);
+    if (err != 0) {
         goto fail;
     }
-    merge->index_mask = INDEX_COUNT_MIN - 1;
     return 0;
 
 fail:
@@ -99,7 +101,9 @@ fail:
 void merge_fini(struct merge *merge)
 {
     for (uint32_t i = 0; i < merge->source_count; i++) {
-        mem_unreserve(merge->sources[i].merged_of, map_bytes(&merge->sources[i]));
+        struct merge_source *source = &merge->sources[i];
+        mem_unreserve(source->merged_of, map_bytes(source));
+        mem_unreserve(source->refused, refused_bytes(source));
     }
     mem_free(merge->sources);
     if (merge->keys.base != NULL) {
@@ -107,173 +111,79 @@ void merge_fini(struct merge *merge)
     }
     sketch_pool_fini(&merge->pool);
     mem_unreserve(merge->records, (size_t)merge->record_max * sizeof(merge->records[0]));
-    if (merge->index != NULL) {
-        mem_unreserve(merge->index, index_bytes(merge->index_mask + 1));
-    }
+    merge_table_fini(merge);
     *merge = (struct merge){0};
 }
 
-/* --- the index ------------------------------------------------------------------------------- */
-
-static uint64_t home_of(const struct merge *merge, const struct series_key *key)
-{
-    return series_key_hash(key, merge->hash_seed) & merge->index_mask;
-}
-
-static int index_resize(struct merge *merge, uint64_t count)
-{
-    uint32_t *old = merge->index;
-    uint64_t old_mask = merge->index_mask;
-    uint32_t *index = mem_reserve(index_bytes(count));
-    if (index == NULL) {
-        return -ENOMEM;
-    }
-    merge->index = index;
-    merge->index_mask = count - 1;
-    for (uint64_t i = 0; i <= old_mask; i++) {
-        if (old[i] == 0) {
-            continue;
-        }
-        uint64_t at = home_of(merge, merge->records[old[i] - 1].key);
-        while (index[at] != 0) {
-            at = (at + 1) & merge->index_mask;
-        }
-        index[at] = old[i];
-    }
-    mem_unreserve(old, index_bytes(old_mask + 1));
-    return 0;
-}
-
-/* Where `key` stands in the index, or the empty place where it belongs. */
-static uint64_t index_find(const struct merge *merge, const struct series_key *key)
-{
-    uint64_t at = home_of(merge, key);
-    while (merge->index[at] != 0 &&
-           !series_key_equal(merge->records[merge->index[at] - 1].key, key)) {
-        at = (at + 1) & merge->index_mask;
-    }
-    return at;
-}
-
-static void index_remove(struct merge *merge, const struct series_key *key)
-{
-    uint64_t hole = index_find(merge, key);
-    ASSERT(merge->index[hole] != 0);
-    uint64_t at = hole;
-    for (;;) {
-        at = (at + 1) & merge->index_mask;
-        if (merge->index[at] == 0) {
-            break;
-        }
-        uint64_t home = home_of(merge, merge->records[merge->index[at] - 1].key);
-        if (((at - home) & merge->index_mask) >= ((at - hole) & merge->index_mask)) {
-            merge->index[hole] = merge->index[at];
-            hole = at;
-        }
-    }
-    merge->index[hole] = 0;
-    merge->index_used_count--;
-}
-
-/* --- records --------------------------------------------------------------------------------- */
-
-/* A fresh record for `key`, which is borrowed; NULL where the table is full. */
-static struct merged *record_bear(struct merge *merge, const struct series_key *key,
-                                  uint8_t aggregate)
-{
-    uint64_t capacity = merge->index_mask + 1;
-    if (merge->index_used_count >= capacity / 4 * 3 && index_resize(merge, capacity * 2) != 0) {
-        return NULL;
-    }
-    uint32_t index;
-    if (merge->free_head != 0) {
-        index = merge->free_head - 1;
-        merge->free_head = merge->records[index].next_free;
-    } else if (merge->record_limit < merge->record_max) {
-        index = merge->record_limit;
-        merge->record_limit++;
-    } else {
-        return NULL;
-    }
-    merge->records[index] =
-        (struct merged){.key = key, .aggregate = aggregate, .flags = MERGED_LIVE};
-    merge->index[index_find(merge, key)] = index + 1;
-    merge->index_used_count++;
-    merge->stats.series_count++;
-    return &merge->records[index];
-}
-
+/* The end of the last series gives the sources' maps back, too. */
 static void record_end(struct merge *merge, struct merged *record)
 {
-    index_remove(merge, record->key);
-    merged_drop(merge, record);
-    if ((record->flags & MERGED_OWNS_KEY) != 0) {
-        uint32_t offset = (uint32_t)((size_t)((const uint8_t *)record->key - merge->keys.base) / 8);
-        key_pool_give(&merge->keys, offset, series_key_bytes(record->key));
+    merge_table_end(merge, record);
+    for (uint32_t i = 0; merge->stats.series_count == 0 && i < merge->source_count; i++) {
+        mem_release_pages(merge->sources[i].merged_of, map_bytes(&merge->sources[i]));
+        merge->sources[i].slot_limit = 0;
     }
-    uint32_t index = (uint32_t)(record - merge->records);
-    *record = (struct merged){.next_free = merge->free_head};
-    merge->free_head = index + 1;
-    merge->stats.series_count--;
-    if (merge->stats.series_count == 0) {
-        /* The usual end of a burst of series: everything goes back at once. */
-        mem_release_pages(merge->records, (size_t)merge->record_limit * sizeof(*record));
-        merge->record_limit = 0;
-        merge->free_head = 0;
-        for (uint32_t i = 0; i < merge->source_count; i++) {
-            mem_release_pages(merge->sources[i].merged_of, map_bytes(&merge->sources[i]));
-            merge->sources[i].slot_limit = 0;
-        }
-        /* Keeping the large index costs memory, not correctness. */
-        (void)index_resize(merge, INDEX_COUNT_MIN);
-    }
-}
-
-/* A counter or gauge that is still to be repeated. */
-static bool repeats(const struct merge *merge, const struct merged *record)
-{
-    uint32_t idle_rounds = merge->round_index - record->seen_round;
-    if (record->aggregate == AGGREGATE_SUM) {
-        return idle_rounds <= merge->counter_expiry_rounds;
-    }
-    return record->aggregate == AGGREGATE_GAUGE && idle_rounds <= merge->gauge_expiry_rounds &&
-           (record->flags & MERGED_HAS_VALUE) != 0;
-}
-
-/* Keeps the key alive after its shard lets it go. */
-static int record_own_key(struct merge *merge, struct merged *record)
-{
-    size_t bytes = series_key_bytes(record->key);
-    uint32_t offset = key_pool_take(&merge->keys, bytes);
-    if (offset == 0) {
-        return -ENOMEM;
-    }
-    struct series_key *copy = key_pool_at(&merge->keys, offset);
-    memcpy(copy, record->key, bytes);
-    record->key = copy;
-    record->flags |= MERGED_OWNS_KEY;
-    return 0;
 }
 
 /* --- rounds ---------------------------------------------------------------------------------- */
 
+/* A series without a place waits for one: its key is kept, and it is looked at in each window. */
+static void refuse(struct merge_source *source, uint32_t slot, const struct series_key *key)
+{
+    source->refused_count += source->refused[slot] == NULL ? 1 : 0;
+    source->refused[slot] = key;
+}
+
+static void unrefuse(struct merge_source *source, uint32_t slot)
+{
+    if (source->refused_count == 0 || source->refused[slot] == NULL) {
+        return;
+    }
+    source->refused[slot] = NULL;
+    source->refused_count--;
+    if (source->refused_count == 0) {
+        mem_release_pages(source->refused, refused_bytes(source));
+    }
+}
+
+/* Where the values of a series go that this slot has not told of yet, or that was refused. */
 static struct merged *announce(struct merge *merge, struct merge_source *source, uint32_t slot,
                                const struct series_key *key, uint8_t aggregate)
 {
-    uint32_t found = merge->index[index_find(merge, key)];
-    struct merged *record = found != 0 ? &merge->records[found - 1] : NULL;
+    if (slot >= source->slot_limit) {
+        source->slot_limit = slot + 1;
+    }
+    struct merged *record = merge_table_find(merge, key);
+    if (record == NULL && !merge_table_has_room(merge, key)) {
+        refuse(source, slot, key);
+        merge->stats.overflow_count++;
+        return merge_table_overflow(merge, key, aggregate);
+    }
     if (record == NULL) {
-        record = record_bear(merge, key, aggregate);
+        record = merge_table_bear(merge, key, aggregate);
     }
     if (record == NULL) {
         return NULL;
     }
+    unrefuse(source, slot);
     record->reference_count++;
-    if (slot >= source->slot_limit) {
-        source->slot_limit = slot + 1;
-    }
     source->merged_of[slot] = (uint32_t)(record - merge->records) + 1;
     return record;
+}
+
+/* The record for an entry that comes without its key; NULL where there is none. */
+static struct merged *find_again(struct merge *merge, struct merge_source *source, uint32_t slot)
+{
+    if (source->merged_of[slot] != 0) {
+        return &merge->records[source->merged_of[slot] - 1];
+    }
+    const struct series_key *key = source->refused_count > 0 ? source->refused[slot] : NULL;
+    if (key == NULL) {
+        return NULL;
+    }
+    uint8_t aggregate =
+        (uint8_t)aggregate_of(merge->config, (enum kind)key->kind, key->bounds_index);
+    return announce(merge, source, slot, key, aggregate);
 }
 
 /* Cuts every reference that `source` has to a record that ends early. */
@@ -292,7 +202,8 @@ static void take_leave(struct merge *merge, struct merge_source *source, uint32_
                        const struct series_key *key)
 {
     if (source->merged_of[slot] == 0) {
-        return; /* its announcement found no room */
+        unrefuse(source, slot);
+        return; /* it never had a place */
     }
     struct merged *record = &merge->records[source->merged_of[slot] - 1];
     source->merged_of[slot] = 0;
@@ -303,7 +214,7 @@ static void take_leave(struct merge *merge, struct merge_source *source, uint32_
         record_end(merge, record);
         return;
     }
-    if (record->key == key && record_own_key(merge, record) != 0) {
+    if (record->key == key && merge_table_own_key(merge, record) != 0) {
         /* Without a name it cannot be said: what is left of it is lost, and counted. */
         merge->stats.memory_limit_count++;
         for (uint32_t i = 0; i < merge->source_count; i++) {
@@ -330,8 +241,8 @@ static void fold_slice(struct merge *merge, struct merge_source *source,
             record =
                 announce(merge, source, slot, slice->keys[key_index], slice->aggregates[key_index]);
             key_index++;
-        } else if (source->merged_of[slot] != 0) {
-            record = &merge->records[source->merged_of[slot] - 1];
+        } else {
+            record = find_again(merge, source, slot);
         }
         if (record == NULL || merged_fold(merge, record, slice->values[i]) != 0) {
             merge->stats.memory_limit_count++;
@@ -432,6 +343,17 @@ bool merge_is_reading(const struct merge *merge)
 
 /* --- reading a round out --------------------------------------------------------------------- */
 
+/* A counter or gauge that is still to be repeated. */
+static bool repeats(const struct merge *merge, const struct merged *record)
+{
+    uint32_t idle_rounds = merge->round_index - record->seen_round;
+    if (record->aggregate == AGGREGATE_SUM) {
+        return idle_rounds <= merge->counter_expiry_rounds;
+    }
+    return record->aggregate == AGGREGATE_GAUGE && idle_rounds <= merge->gauge_expiry_rounds &&
+           (record->flags & MERGED_HAS_VALUE) != 0;
+}
+
 static void round_end(struct merge *merge)
 {
     merge->is_reading = false;
@@ -525,15 +447,19 @@ bool merge_is_done(const struct merge *merge)
 bool merge_is_valid(const struct merge *merge)
 {
     uint64_t live_count = 0;
+    uint32_t overflow_count = 0;
     for (uint32_t i = 0; i < merge->record_limit; i++) {
         const struct merged *record = &merge->records[i];
         if ((record->flags & MERGED_LIVE) == 0) {
             continue;
         }
         live_count++;
-        if (merge->index[index_find(merge, record->key)] != i + 1) {
+        if (merge_table_find(merge, record->key) != record) {
             return false;
         }
+        overflow_count += (record->key->flags & SERIES_KEY_OVERFLOW) != 0 ? 1 : 0;
     }
-    return live_count == merge->stats.series_count && live_count == merge->index_used_count;
+    return live_count == merge->stats.series_count && live_count == merge->index_used_count &&
+           overflow_count == merge->overflow_count &&
+           live_count - overflow_count <= merge->series_max;
 }

@@ -7,6 +7,10 @@
  * the merged series are read out (merge_next) and only then is the next round's first slice taken:
  * a pipeline that holds slows the merge, the merge slows the seals, the seals lengthen the windows.
  *
+ * The limit on series holds here: one that finds no place folds into the overflow series of its
+ * name, window by window, until a place is free. A shard alone may know as many series as the limit
+ * allows.
+ *
  * Gauge bases and the last values that are repeated live here. Home: one egress thread. It reads
  * keys that belong to a shard until it has sent home the slice that announced their end.
  */
@@ -36,7 +40,7 @@ typedef void(merge_wake_fn)(void *context, uint32_t source);
 struct merge_options {
     struct seal_table *const *sources; /* borrowed; array copied */
     uint32_t source_count;
-    uint32_t series_max; /* the receiver's limit; overflow series come on top */
+    uint32_t series_max; /* the receiver's limit, exact; overflow series come on top */
     size_t key_max_bytes;
     size_t pool_max_bytes;
     uint64_t hash_seed; /* the shards' */
@@ -50,10 +54,12 @@ struct merge_options {
 };
 
 struct merge_source {
-    struct seal_table *seal; /* borrowed */
-    uint32_t *merged_of;     /* owned; reserved; the merged series by the shard's index */
-    uint32_t slot_limit;     /* slots ever announced: [0, slot_limit) */
-    uint64_t end_unix_ns;    /* of the window it closed in this round */
+    struct seal_table *seal;           /* borrowed */
+    uint32_t *merged_of;               /* owned; reserved; the merged series by the shard's index */
+    const struct series_key **refused; /* owned; reserved; by index, of those without a place */
+    uint32_t refused_count;
+    uint32_t slot_limit;  /* slots ever announced: [0, slot_limit) */
+    uint64_t end_unix_ns; /* of the window it closed in this round */
     bool has_end;
     bool is_final;
 };
@@ -63,13 +69,17 @@ struct merge_stats {
     uint64_t round_count;
     uint64_t memory_limit_count; /* values that found no room at egress: lost, counted */
     uint64_t observer_limit_count;
-    uint64_t series_count;
+    uint64_t overflow_count; /* values that went into an overflow series here */
+    uint64_t series_count;   /* now; overflow series included */
 };
 
 struct merge {
     struct merge_source *sources; /* owned */
     uint32_t source_count;
-    struct merged *records; /* owned; reserved, record_max */
+    struct merged *records;  /* owned; reserved, record_max */
+    uint32_t series_max;     /* without overflow series */
+    uint32_t overflow_max;   /* of overflow series that the merge may add to */
+    uint32_t overflow_count; /* overflow series now, the shards' included */
     uint32_t record_max;
     uint32_t record_limit;
     uint32_t free_head; /* 1 + first free record */

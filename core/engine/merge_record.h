@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * merge_record — one merged series and how a shard's value folds into it; shared by merge.c and
- * merge_record.c only.
+ * merge_record — one merged series and how a shard's value folds into it; shared by merge.c,
+ * merge_table.c and merge_record.c only.
  */
 #pragma once
 

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include "core/engine/budget.h"
+
 void pipeline_init(struct pipeline *pipeline, const char *id, enum signal signal,
                    struct exporter *const *routes, uint32_t route_count)
 {
@@ -13,6 +15,7 @@ void pipeline_init(struct pipeline *pipeline, const char *id, enum signal signal
     *pipeline = (struct pipeline){.id = id, .signal = signal, .route_count = route_count};
     for (uint32_t i = 0; i < route_count; i++) {
         pipeline->routes[i] = routes[i];
+        pipeline->late_routes |= routes[i]->answers_late ? UINT32_C(1) << i : 0;
     }
 }
 
@@ -23,11 +26,36 @@ static void lose_share(struct exporter *exporter, const struct batch *batch, str
     counter_add(reason, batch->item_count);
 }
 
-/* The batch goes when no route wants it, none has it, and the pipeline does not hold it. */
+static void return_charge(struct pipeline *pipeline, uint64_t charged_bytes)
+{
+    if (charged_bytes > 0 && pipeline->memory != NULL) {
+        budget_return(pipeline->memory, charged_bytes);
+    }
+}
+
+static void answer(struct pipeline *pipeline, struct part *part, enum part_fate fate)
+{
+    pipeline->has_answered = pipeline->has_answered || part->claims != NULL;
+    part_answer(part, fate);
+}
+
+/*
+ * Who waits is told when every route took the batch and those that answer late have answered. The
+ * batch itself goes when no route wants it, none has it, and the pipeline does not hold it.
+ */
 static void release_if_settled(struct pipeline *pipeline, struct batch *batch)
 {
-    if (batch->routes_open == 0 && batch->routes_wanted == 0) {
+    if (batch->routes_wanted != 0) {
+        return;
+    }
+    if ((batch->routes_open & pipeline->late_routes) == 0) {
+        for (uint32_t i = 0; i < batch->part_count; i++) {
+            answer(pipeline, &batch->parts[i], (enum part_fate)batch->fate);
+        }
+    }
+    if (batch->routes_open == 0) {
         pipeline->open_batch_count--;
+        return_charge(pipeline, batch->charged_bytes);
         batch_free(batch);
     }
 }
@@ -46,6 +74,7 @@ void pipeline_abandon(struct pipeline *pipeline)
         }
     }
     held->routes_wanted = 0;
+    held->fate = PART_LOST;
     release_if_settled(pipeline, held);
 }
 
@@ -99,6 +128,35 @@ static bool deliver(struct pipeline *pipeline, struct batch *batch)
     return true;
 }
 
+void pipeline_drop_part(struct pipeline *pipeline, struct part *part, enum part_fate fate)
+{
+    answer(pipeline, part, fate);
+    return_charge(pipeline, part->charged_bytes);
+    part_fini(part);
+}
+
+bool pipeline_answers_late(const struct pipeline *pipeline)
+{
+    return pipeline->late_routes != 0;
+}
+
+int pipeline_push(struct pipeline *pipeline, struct part *part, enum pipeline_stage stage,
+                  uint64_t now_mono_ns)
+{
+    if (pipeline->front != NULL) {
+        return pipeline->front->ops->push(pipeline->front, part, stage, now_mono_ns);
+    }
+    if (pipeline->held != NULL) {
+        return -EAGAIN;
+    }
+    struct batch *batch = batch_new(part->signal, now_mono_ns);
+    if (batch == NULL || batch_push(batch, part) != 0) {
+        batch_free(batch);
+        return -ENOMEM;
+    }
+    return pipeline_submit(pipeline, &batch);
+}
+
 int pipeline_submit(struct pipeline *pipeline, struct batch **batch)
 {
     ASSERT((*batch)->signal == pipeline->signal);
@@ -145,7 +203,11 @@ bool pipeline_is_idle(const struct pipeline *pipeline)
 
 void pipeline_done(struct exporter *exporter, struct batch *batch, enum delivery delivery)
 {
-    (void)delivery; /* tickets of waiting requests will ask for it */
+    static const enum part_fate fates[] = {
+        [DELIVERY_ACCEPTED] = PART_ACCEPTED,
+        [DELIVERY_REJECTED] = PART_REJECTED,
+        [DELIVERY_LOST] = PART_LOST,
+    };
     struct pipeline *pipeline = batch->pipeline;
     uint32_t bit = 0;
     for (uint32_t i = 0; i < pipeline->route_count; i++) {
@@ -155,5 +217,6 @@ void pipeline_done(struct exporter *exporter, struct batch *batch, enum delivery
     }
     ASSERT((batch->routes_open & bit) != 0);
     batch->routes_open &= ~bit;
+    batch->fate = fates[delivery] > batch->fate ? (uint8_t)fates[delivery] : batch->fate;
     release_if_settled(pipeline, batch);
 }

@@ -15,13 +15,39 @@
 #include "core/engine/component.h"
 #include "core/model/batch.h"
 
+struct budget;
+struct shard_half;
+struct pipeline_front;
+
+/* How far a part has come. */
+enum pipeline_stage {
+    PIPELINE_BORN,      /* here at the egress: every processor has yet to see it */
+    PIPELINE_PROCESSED, /* the shard half has seen it */
+};
+
+struct pipeline_front_ops {
+    /* Moves *part in; 0, or -EAGAIN while there is no room, and then nothing moved. */
+    int (*push)(struct pipeline_front *front, struct part *part, enum pipeline_stage stage,
+                uint64_t now_mono_ns);
+};
+
+/* What stands at the egress before the fan-out: processors, the batch. Embedded in its owner. */
+struct pipeline_front {
+    const struct pipeline_front_ops *ops;
+};
+
 struct pipeline {
     const char *id; /* "metrics", "metrics/main"; owned by the graph */
     enum signal signal;
     struct exporter *routes[BATCH_ROUTES_MAX]; /* borrowed */
     uint32_t route_count;
-    struct batch *held;        /* owned; offered again by pipeline_retry */
-    uint64_t open_batch_count; /* shared with exporters, not yet answered by all */
+    uint32_t late_routes;            /* bit per route that answers late */
+    struct pipeline_front *front;    /* borrowed; NULL: parts go straight to the routes */
+    struct shard_half *shard_halves; /* borrowed; by shard; NULL where nothing comes from shards */
+    struct budget *memory;           /* borrowed; charges of parts go back there; may be NULL */
+    bool has_answered;               /* a claim was answered; cleared by who wakes the shards */
+    struct batch *held;              /* owned; offered again by pipeline_retry */
+    uint64_t open_batch_count;       /* shared with exporters, not yet answered by all */
 };
 
 /* `routes` are borrowed, at least one and at most BATCH_ROUTES_MAX. */
@@ -33,6 +59,21 @@ void pipeline_abandon(struct pipeline *pipeline);
 
 /* It must be idle: nothing held, every shared batch answered. */
 void pipeline_fini(struct pipeline *pipeline);
+
+/*
+ * pipeline_push — one part on its way to the routes, through the front where there is one.
+ *
+ * Moves *part in and zeroes it. Its claims are answered and its charge returned when its fate is
+ * known. -EAGAIN while the pipeline has no room, -ENOMEM; then nothing moved.
+ */
+WEIR_MUST_USE int pipeline_push(struct pipeline *pipeline, struct part *part,
+                                enum pipeline_stage stage, uint64_t now_mono_ns);
+
+/* The part ends here: its claims are answered, its charge goes back, its memory is freed. */
+void pipeline_drop_part(struct pipeline *pipeline, struct part *part, enum part_fate fate);
+
+/* Does a part's fate depend on the answer of an upstream, or is it safe once pushed? */
+bool pipeline_answers_late(const struct pipeline *pipeline);
 
 /*
  * Moves *batch in and sets it to NULL. -EAGAIN while the pipeline holds an earlier one; then

@@ -33,6 +33,7 @@ int batch_push(struct batch *batch, struct part *part)
     batch->part_count++;
     batch->item_count += part->item_count;
     batch->bytes += part->bytes.len;
+    batch->charged_bytes += part->charged_bytes;
     *part = (struct part){0};
     return 0;
 }

@@ -25,10 +25,12 @@ struct batch {
     enum signal signal;
     uint64_t item_count;
     uint64_t bytes;            /* of all parts */
+    uint64_t charged_bytes;    /* likewise, of the memory budget */
     uint64_t created_mono_ns;  /* for the age of a queue */
     struct pipeline *pipeline; /* borrowed; where the answers go */
     uint32_t routes_wanted;    /* bit per route that has yet to take or refuse it */
     uint32_t routes_open;      /* bit per route that took it and has not answered */
+    uint8_t fate;              /* enum part_fate; the worst answer so far */
 };
 
 /* An empty batch; NULL when memory is refused. */

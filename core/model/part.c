@@ -25,8 +25,41 @@ int part_copy(struct part *out, struct slice bytes, enum signal signal, uint32_t
     return 0;
 }
 
+void part_replace(struct part *part, void *memory, struct slice bytes, uint32_t item_count)
+{
+    ASSERT(memory == NULL || memory != part->memory);
+    mem_free(part->memory);
+    part->memory = memory;
+    part->bytes = bytes;
+    part->item_count = item_count;
+}
+
+void part_inherit(struct part *target, struct part *source)
+{
+    ASSERT(target != source);
+    target->charged_bytes += source->charged_bytes;
+    source->charged_bytes = 0;
+    while (source->claims != NULL) {
+        struct part_claim *claim = source->claims;
+        source->claims = claim->next;
+        claim->next = target->claims;
+        target->claims = claim;
+    }
+}
+
+void part_answer(struct part *part, enum part_fate fate)
+{
+    while (part->claims != NULL) {
+        struct part_claim *claim = part->claims;
+        part->claims = claim->next;
+        claim->next = NULL;
+        claim->answer(claim, fate);
+    }
+}
+
 void part_fini(struct part *part)
 {
+    part_answer(part, PART_LOST);
     mem_free(part->memory);
     *part = (struct part){0};
 }

@@ -26,17 +26,47 @@ enum part_encoding {
     PART_EMF,  /* documents as received */
 };
 
+/* What became of the bytes that somebody waits for. The worst of several counts, in this order. */
+enum part_fate {
+    PART_ACCEPTED, /* every route has them, or keeps them */
+    PART_REJECTED, /* refused for good */
+    PART_LOST,     /* given up; the same bytes may be sent again */
+};
+
+struct part_claim;
+
+/* From the thread that has the part, once. */
+typedef void(part_answer_fn)(struct part_claim *claim, enum part_fate fate);
+
+/* Somebody waits for the fate of a part. Embedded in its owner; borrowed until it is answered. */
+struct part_claim {
+    part_answer_fn *answer;
+    struct part_claim *next; /* the part's list */
+};
+
 struct part {
     struct slice bytes;
     void *memory; /* owned; mem_free'd */
     enum part_encoding encoding;
     enum signal signal;
-    uint32_t item_count; /* spans, data points, log records */
+    uint32_t item_count;       /* spans, data points, log records */
+    uint64_t charged_bytes;    /* of the memory budget, to be returned when the part ends */
+    struct part_claim *claims; /* borrowed, a list; they go where the bytes go */
 };
 
 /* A part that holds a copy of `bytes`. 0 or -ENOMEM, and then nothing is owned. */
 WEIR_MUST_USE int part_copy(struct part *out, struct slice bytes, enum signal signal,
                             uint32_t item_count);
 
-/* Frees the memory. Idempotent. */
+/* Other bytes take the place of the part's own, which are freed. `memory` moves in. */
+void part_replace(struct part *part, void *memory, struct slice bytes, uint32_t item_count);
+
+/* What goes along with the bytes of `source` goes to `target`: its charge and its claims. */
+void part_inherit(struct part *target, struct part *source);
+
+/* Tells everybody who waits for the part, once; nobody waits for it afterwards. */
+void part_answer(struct part *part, enum part_fate fate);
+
+/* Frees the memory; who still waits is told PART_LOST. The charge is the caller's to return.
+ * Idempotent. */
 void part_fini(struct part *part);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Any stream of points, split over shards in any way, merges into what one shard makes of it. */
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/mem.h"
 #include "core/base/number.h"
 #include "core/base/regex.h"
 #include "core/engine/merge.h"
@@ -46,7 +48,7 @@ struct house {
     uint32_t shard_count;
     struct shard shards[SHARDS_MAX];
     struct seal_table seals[SHARDS_MAX];
-    struct budget budget;
+    struct budget budgets[SHARDS_MAX];
     struct receiver_stats stats;
     struct merge merge;
 };
@@ -54,7 +56,8 @@ struct house {
 /* Made of parts: everything about a house that a test may want different. */
 struct setting {
     uint32_t shard_count;
-    uint32_t series_max;
+    uint32_t series_max; /* of each shard, and of the merge where it has none of its own */
+    uint32_t merged_max;
     uint64_t gauge_expiry_ns;
     uint64_t counter_expiry_ns;
     enum gauge_base gauge_base;
@@ -65,10 +68,10 @@ static void open_house(struct house *h, const struct setting *setting, uint64_t 
 {
     memset(h, 0, sizeof(*h));
     h->shard_count = setting->shard_count;
-    budget_init(&h->budget, setting->series_max);
     struct seal_table *sources[SHARDS_MAX];
     for (uint32_t i = 0; i < h->shard_count; i++) {
         assert_int_equal(shard_init(&h->shards[i], i, 64 * 1024 * 1024), 0);
+        budget_init(&h->budgets[i], setting->series_max);
         const struct seal_options options = {
             .series =
                 {
@@ -78,7 +81,7 @@ static void open_house(struct house *h, const struct setting *setting, uint64_t 
                     .config = &config,
                     .pool = &h->shards[i].pool,
                 },
-            .series_budget = &h->budget,
+            .series_budget = &h->budgets[i],
             .lease_block_count = 16,
             .interval_ns = INTERVAL_NS,
             .idle_window_max = setting->idle_window_max,
@@ -89,7 +92,7 @@ static void open_house(struct house *h, const struct setting *setting, uint64_t 
     const struct merge_options options = {
         .sources = sources,
         .source_count = h->shard_count,
-        .series_max = setting->series_max,
+        .series_max = setting->merged_max != 0 ? setting->merged_max : setting->series_max,
         .key_max_bytes = 16 * 1024 * 1024,
         .pool_max_bytes = 64 * 1024 * 1024,
         .hash_seed = 99,
@@ -111,8 +114,8 @@ static void close_house(struct house *h)
         seal_table_fini(&h->seals[i]);
         assert_int_equal(sketch_pool_used_bytes(&h->shards[i].pool), 0);
         shard_fini(&h->shards[i]);
+        assert_int_equal(budget_leased(&h->budgets[i]), 0);
     }
-    assert_int_equal(budget_leased(&h->budget), 0);
 }
 
 /* Turns shards and merge until a round can be read. */
@@ -571,6 +574,246 @@ static void test_many_series_come_and_go(void **state)
     close_house(&h);
 }
 
+/* --- the limit on series --------------------------------------------------------------------- */
+
+/* Counters of one name that differ by a tag; `first` to `limit` come from this shard. */
+static void ingest_tagged(struct house *h, uint32_t shard, uint32_t first, uint32_t limit,
+                          uint64_t now_ns)
+{
+    for (uint32_t i = first; i < limit; i++) {
+        char tags[32];
+        (void)snprintf(tags, sizeof(tags), "id:%u", i);
+        struct point point = simple(KIND_COUNTER, "m", 1);
+        point.tags = slice_of_text(tags);
+        shard_ingest(&h->seals[shard], &point, 1, now_ns, &h->stats);
+    }
+}
+
+/* A round by kind of series: what overflowed and what did not. */
+struct tally {
+    uint32_t named_count;
+    uint32_t overflow_count;
+    double named_sum;
+    double overflow_sum;
+};
+
+static struct tally tally_round(struct house *h, uint64_t now_ns)
+{
+    struct tally tally = {0};
+    struct merge_point point;
+    seal_all(h, now_ns);
+    while (merge_next(&h->merge, &point)) {
+        bool is_overflow = (point.key->flags & SERIES_KEY_OVERFLOW) != 0;
+        double sum = point.aggregate == AGGREGATE_SUM ? point.number : 0;
+        tally.named_count += is_overflow ? 0 : 1;
+        tally.overflow_count += is_overflow ? 1 : 0;
+        tally.named_sum += is_overflow ? 0 : sum;
+        tally.overflow_sum += is_overflow ? sum : 0;
+        assert_true(merge_is_valid(&h->merge));
+        merge_consume(&h->merge);
+    }
+    assert_true(merge_is_valid(&h->merge));
+    return tally;
+}
+
+#define ASSERT_TALLY(tally, named, named_total, overflow, overflow_total)                          \
+    do {                                                                                           \
+        assert_int_equal((tally).named_count, named);                                              \
+        assert_true((tally).named_sum == (named_total));                                           \
+        assert_int_equal((tally).overflow_count, overflow);                                        \
+        assert_true((tally).overflow_sum == (overflow_total));                                     \
+    } while (0)
+
+static void test_the_limit_counts_a_series_once_whoever_sees_it(void **state)
+{
+    (void)state;
+    static struct house h;
+    const struct setting setting = {.shard_count = 4, .series_max = 6, .idle_window_max = 2};
+    open_house(&h, &setting, 1);
+    for (uint64_t window = 1; window <= 3; window++) {
+        for (uint32_t shard = 0; shard < 4; shard++) {
+            ingest_tagged(&h, shard, 0, 6, window * INTERVAL_NS - 5);
+        }
+        struct tally tally = tally_round(&h, window * INTERVAL_NS);
+        ASSERT_TALLY(tally, 6, 24, 0, 0);
+    }
+    assert_int_equal(h.merge.stats.overflow_count, 0);
+    assert_int_equal(h.stats.items_overflowed.value, 0);
+    close_house(&h);
+}
+
+static void test_what_is_beyond_the_limit_of_all_shards_overflows_at_the_merge(void **state)
+{
+    (void)state;
+    static struct house h;
+    const struct setting setting = {.shard_count = 2, .series_max = 6, .idle_window_max = 2};
+    open_house(&h, &setting, 1);
+    for (uint64_t window = 1; window <= 3; window++) {
+        ingest_tagged(&h, 0, 0, 6, window * INTERVAL_NS - 5);
+        ingest_tagged(&h, 1, 3, 7, window * INTERVAL_NS - 5); /* one more than six */
+        struct tally tally = tally_round(&h, window * INTERVAL_NS);
+        ASSERT_TALLY(tally, 6, 9, 1, 1);
+        assert_int_equal(h.merge.stats.overflow_count, window);
+        assert_int_equal(h.merge.stats.series_count, 6);
+    }
+    assert_int_equal(h.stats.items_overflowed.value, 0); /* no shard saw too many */
+    assert_int_equal(h.merge.stats.memory_limit_count, 0);
+    close_house(&h);
+}
+
+static void test_overflow_of_a_shard_and_of_the_merge_is_one_series(void **state)
+{
+    (void)state;
+    static struct house h;
+    const struct setting setting = {.shard_count = 2, .series_max = 2, .idle_window_max = 1};
+    open_house(&h, &setting, 1);
+    for (uint64_t window = 1; window <= 3; window++) {
+        ingest_tagged(&h, 0, 0, 5, window * INTERVAL_NS - 5); /* three overflow there */
+        ingest_tagged(&h, 1, 5, 7, window * INTERVAL_NS - 5); /* two overflow here */
+        struct tally tally = tally_round(&h, window * INTERVAL_NS);
+        ASSERT_TALLY(tally, 2, 2, 1, 5);
+    }
+    for (uint64_t window = 4; window <= 8; window++) {
+        (void)tally_round(&h, window * INTERVAL_NS);
+    }
+    assert_int_equal(h.merge.stats.series_count, 0);
+    close_house(&h);
+}
+
+static void test_a_refused_series_gets_its_place_once_one_is_free(void **state)
+{
+    (void)state;
+    static struct house h;
+    const struct setting setting = {.shard_count = 2, .series_max = 1, .idle_window_max = 1};
+    open_house(&h, &setting, 1);
+    ingest_tagged(&h, 0, 0, 1, 5);
+    ingest_tagged(&h, 1, 1, 2, 5);
+    struct tally tally = tally_round(&h, INTERVAL_NS);
+    ASSERT_TALLY(tally, 1, 1, 1, 1);
+    assert_int_equal(h.merge.sources[0].refused_count + h.merge.sources[1].refused_count, 1);
+    double named_sum = 0;
+    double overflow_sum = 0;
+    for (uint64_t window = 2; window <= 6; window++) {
+        ingest_tagged(&h, 1, 1, 2, window * INTERVAL_NS - 5); /* the first one is silent */
+        tally = tally_round(&h, window * INTERVAL_NS);
+        named_sum += tally.named_sum;
+        overflow_sum += tally.overflow_sum;
+    }
+    ASSERT_TALLY(tally, 1, 1, 0, 0);
+    assert_true(named_sum + overflow_sum == 5 && named_sum >= 2);
+    assert_int_equal(h.merge.sources[1].refused_count, 0);
+    close_house(&h);
+}
+
+static void test_a_refused_series_may_end_without_a_place(void **state)
+{
+    (void)state;
+    static struct house h;
+    const struct setting setting = {.shard_count = 2, .series_max = 1, .idle_window_max = 1};
+    open_house(&h, &setting, 1);
+    for (uint64_t window = 1; window <= 8; window++) {
+        ingest_tagged(&h, 0, 0, 1, window * INTERVAL_NS - 5);
+        /* On the same slot of that shard, one after another. */
+        uint32_t id = 1 + (uint32_t)(window / 4);
+        ingest_tagged(&h, 1, id, window % 4 == 1 ? id + 1 : id, window * INTERVAL_NS - 5);
+        struct tally tally = tally_round(&h, window * INTERVAL_NS);
+        uint32_t overflow_count = window % 4 == 1 ? 1 : 0;
+        ASSERT_TALLY(tally, 1, 1, overflow_count, overflow_count);
+    }
+    assert_int_equal(h.merge.sources[1].refused_count, 0);
+    close_house(&h);
+}
+
+static void test_names_that_overflow_too_share_one_series_for_all(void **state)
+{
+    (void)state;
+    static struct house h;
+    const struct setting setting = {
+        .shard_count = 2, .series_max = 5000, .merged_max = 1, .idle_window_max = 1};
+    open_house(&h, &setting, 1);
+    uint32_t name_count = 2 * (SERIES_OVERFLOW_MAX_COUNT + 1) * 2;
+    for (uint64_t window = 1; window <= 2; window++) {
+        for (uint32_t i = 0; i < name_count; i++) {
+            char name[32];
+            (void)snprintf(name, sizeof(name), "name.%u", i);
+            struct point point = simple(KIND_COUNTER, name, 1);
+            shard_ingest(&h.seals[i % 2], &point, 1, window * INTERVAL_NS - 5, &h.stats);
+        }
+        struct tally tally = tally_round(&h, window * INTERVAL_NS);
+        assert_int_equal(tally.named_count, 1);
+        assert_true(tally.named_sum + tally.overflow_sum == name_count);
+        assert_in_range(tally.overflow_count, SERIES_OVERFLOW_MAX_COUNT, h.merge.overflow_max);
+    }
+    assert_int_equal(h.merge.stats.memory_limit_count, 0);
+    assert_int_equal(h.merge.stats.overflow_count, 2 * (name_count - 1));
+    close_house(&h);
+}
+
+/* Every kind finds its overflow series, and nothing is lost. */
+static void test_a_random_stream_beyond_the_limit_loses_nothing(void **state)
+{
+    (void)state;
+    static struct house h;
+    const struct setting setting = {
+        .shard_count = 3, .series_max = 5000, .merged_max = 9, .idle_window_max = 1};
+    struct sketch_random r = {.state = 4711};
+    open_house(&h, &setting, 1);
+    double wanted = 0;
+    double seen = 0;
+    for (uint64_t window = 1; window <= 4; window++) {
+        for (uint32_t i = 0; i < 2000; i++) {
+            char name[32];
+            char text[32];
+            struct point point = random_point(&r, name, text);
+            if (point.kind == KIND_COUNTER) {
+                point.value = random_below(&r, 100);
+                point.weight = 1;
+                wanted += point.value;
+            }
+            shard_ingest(&h.seals[i % 3], &point, 1, window * INTERVAL_NS - 5, &h.stats);
+        }
+        struct tally tally = tally_round(&h, window * INTERVAL_NS);
+        seen += tally.named_sum + tally.overflow_sum;
+        assert_int_equal(tally.named_count, 9);
+        assert_true(tally.overflow_count > 0);
+    }
+    assert_true(seen == wanted);
+    assert_int_equal(h.merge.stats.memory_limit_count, 0);
+    close_house(&h);
+}
+
+static void test_refused_memory_leaves_nothing_behind(void **state)
+{
+    (void)state;
+    static struct house h;
+    open_house(&h, &two_shards, 1);
+    struct seal_table *sources[] = {&h.seals[0], &h.seals[1]};
+    const struct merge_options options = {
+        .sources = sources,
+        .source_count = 2,
+        .series_max = 10,
+        .key_max_bytes = 16 * 1024 * 1024,
+        .pool_max_bytes = 1024 * 1024,
+        .interval_ns = INTERVAL_NS,
+        .config = &config,
+    };
+    int err = -ENOMEM;
+    uint64_t failed_count = 0;
+    for (uint64_t nth = 1; nth < 50 && err != 0; nth++) {
+        struct merge merge;
+        mem_fail_nth(nth);
+        err = merge_init(&merge, &options);
+        mem_fail_nth(0);
+        failed_count += err != 0 ? 1 : 0;
+        assert_true(err == 0 || err == -ENOMEM);
+        merge_fini(&merge);
+        merge_fini(&merge);
+    }
+    assert_int_equal(err, 0);
+    assert_true(failed_count >= 7); /* array, two maps per source, records, index … */
+    close_house(&h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -581,6 +824,14 @@ int main(void)
         cmocka_unit_test(test_slow_reader_lengthens_the_window),
         cmocka_unit_test(test_finish_flushes_the_open_window_with_its_true_times),
         cmocka_unit_test(test_many_series_come_and_go),
+        cmocka_unit_test(test_the_limit_counts_a_series_once_whoever_sees_it),
+        cmocka_unit_test(test_what_is_beyond_the_limit_of_all_shards_overflows_at_the_merge),
+        cmocka_unit_test(test_overflow_of_a_shard_and_of_the_merge_is_one_series),
+        cmocka_unit_test(test_a_refused_series_gets_its_place_once_one_is_free),
+        cmocka_unit_test(test_a_refused_series_may_end_without_a_place),
+        cmocka_unit_test(test_names_that_overflow_too_share_one_series_for_all),
+        cmocka_unit_test(test_a_random_stream_beyond_the_limit_loses_nothing),
+        cmocka_unit_test(test_refused_memory_leaves_nothing_behind),
     };
     char why[128];
     struct regex *pattern = NULL;
