@@ -18,6 +18,7 @@
 
 struct channel;
 struct channel_user;
+struct channel_watch;
 struct tls_context; /* io/tls.h */
 
 /* What happens to the channel's user; same promises as the callbacks of loop_stream. */
@@ -42,10 +43,19 @@ enum channel_role {
     CHANNEL_CLIENT,
 };
 
+/* A channel is gone, whoever its user was; after the user's on_closed. */
+typedef void(channel_gone_fn)(struct channel_watch *watch);
+
+/* For who counts channels that change hands; one may watch many. Embedded in its owner. */
+struct channel_watch {
+    channel_gone_fn *on_gone; /* once for each channel opened with it */
+};
+
 struct channel_options {
     enum channel_role role;
-    struct tls_context *tls; /* borrowed until on_closed; NULL: in the clear */
-    const char *server_name; /* client under TLS: SNI and verification; borrowed during open */
+    struct tls_context *tls;     /* borrowed until on_closed; NULL: in the clear */
+    const char *server_name;     /* client under TLS: SNI and verification; borrowed during open */
+    struct channel_watch *watch; /* borrowed until its on_gone; NULL: nobody counts */
 };
 
 /*
@@ -55,7 +65,10 @@ struct channel_options {
  *   user   borrowed until its on_closed, or until channel_hand_over
  *
  * 0, -EBUSY, -ENOMEM, -errno or FAULT_LIBRARY. Under TLS the handshake is made as bytes come;
- * what is sent meanwhile waits for its end. A failed handshake is an on_end with FAULT_MALFORMED.
+ * what is sent meanwhile waits for its end. A failed handshake is an on_end with FAULT_MALFORMED,
+ * or -ETIMEDOUT after TLS_HANDSHAKE_TIMEOUT_MS, or FAULT_CLOSED where the peer just left; words
+ * are at channel_why. The end of a connection without close_notify is an ordinary end: what is
+ * carried here has lengths of its own.
  */
 WEIR_MUST_USE int channel_open(struct loop *loop, int fd, const struct channel_options *options,
                                struct channel_user *user, struct channel **out);
@@ -63,7 +76,11 @@ WEIR_MUST_USE int channel_open(struct loop *loop, int fd, const struct channel_o
 /* From now on `user` is told what happens. The former one is not told anything more. */
 void channel_hand_over(struct channel *channel, struct channel_user *user);
 
-/* Turns a channel in the clear into one under TLS; `first` are bytes received already. */
+/*
+ * Turns a channel in the clear into one under TLS; `first` are bytes received already, borrowed
+ * during the call. Of `options` role, tls and server_name count. Nothing may be on its way out, nor
+ * the channel be paused. 0, or as channel_open, and then the channel is as before.
+ */
 WEIR_MUST_USE int channel_start_tls(struct channel *channel, const struct channel_options *options,
                                     struct slice first);
 
@@ -73,18 +90,19 @@ void channel_resume(struct channel *channel);
 
 /*
  * Sends all of `iov` (at most LOOP_STREAM_IOV_MAX entries), then on_sent. The array is copied, the
- * bytes are borrowed until on_sent. One send at a time: -EBUSY while another is under way. Under
- * TLS the bytes are encrypted at once into the channel's own buffer: -ENOMEM, FAULT_LIBRARY.
+ * bytes are borrowed until on_sent. One send at a time: -EBUSY while another is under way, and on a
+ * channel that is closing. Under TLS they are encrypted in runs of TLS_SEND_BYTES as the kernel
+ * takes them: -ENOMEM, FAULT_LIBRARY, FAULT_CLOSED after a failed handshake.
  */
 WEIR_MUST_USE int channel_send(struct channel *channel, const struct iovec *iov, size_t iov_count);
 
-/* Half-close: close_notify under TLS, then the end of our side. */
+/* Half-close, behind what is on its way: close_notify under TLS, then the end of our side. */
 void channel_shutdown(struct channel *channel);
 
 /* Closes; then the user's on_closed, from a later turn. */
 void channel_close(struct channel *channel);
 
-/* The peer's address as accepted or connected; "" until known. */
+/* The peer's address: as connected, or as whoever accepted it has set it; len 0 until known. */
 const struct loop_address *channel_peer(const struct channel *channel);
 void channel_set_peer(struct channel *channel, const struct loop_address *peer);
 
@@ -93,3 +111,8 @@ struct slice channel_alpn(const struct channel *channel);
 
 /* Is there TLS on it? */
 bool channel_is_secure(const struct channel *channel);
+
+/* Why TLS failed, for a log line; "" where it did not. Borrowed until close. */
+const char *channel_why(const struct channel *channel);
+
+struct loop *channel_loop(const struct channel *channel);

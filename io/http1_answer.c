@@ -94,10 +94,20 @@ static bool has_no_body(uint32_t status)
     return status < 200 || status == 204 || status == 304;
 }
 
-static void build_head(struct http1_connection *c, uint32_t status, const char *content_type)
+static bool is_aged(struct http1_connection *c)
 {
+    bool is_over = loop_now_mono_ns(c->server->loop) >= c->leave_mono_ns;
+    c->server->stats.aged_count += is_over && !c->will_close ? 1 : 0;
+    return is_over;
+}
+
+static void build_head(struct http1_connection *c)
+{
+    uint32_t status = c->answer_status;
+    const char *content_type = c->answer_type;
     c->answer_head_len = 0;
     c->will_close = c->will_close || !c->head.is_keep_alive || c->server->is_stopping;
+    c->will_close = is_aged(c) || c->will_close;
     bool is_old = c->head.minor_version == 0;
     bool is_counted = c->producer == NULL;
     if (!is_counted && is_old) {
@@ -127,7 +137,7 @@ static void build_head(struct http1_connection *c, uint32_t status, const char *
 
 static void send_iov(struct http1_connection *c, const struct iovec *iov, size_t iov_count)
 {
-    int err = loop_stream_send(c->server->loop, &c->stream, iov, iov_count);
+    int err = channel_send(c->channel, iov, iov_count);
     if (err != 0) {
         http1_connection_close(c);
         return;
@@ -154,15 +164,23 @@ static void send_answer(struct http1_connection *c)
     send_iov(c, iov, c->answer_len > 0 ? 2 : 1);
 }
 
-/* The head is built; sends it now, or when the 100 is out. */
+/* Sends it now, or when the 100 is out. */
 static void start_answer(struct http1_connection *c)
 {
+    build_head(c);
+    bool is_bare = is_head_request(c) || has_no_body(c->answer_status);
+    c->answer_len = is_bare ? 0 : c->answer_len;
     if (c->is_send_busy) {
         c->is_answer_due = true;
         http1_connection_enter(c, HTTP1_STATE_SENDING);
         return;
     }
     send_answer(c);
+}
+
+void http1_answer_start(struct http1_connection *c)
+{
+    start_answer(c);
 }
 
 void http1_answer_continue(struct http1_connection *c)
@@ -172,20 +190,39 @@ void http1_answer_continue(struct http1_connection *c)
     send_iov(c, &iov, 1);
 }
 
+void http1_answer_prepare(struct http1_connection *c, const struct http1_refusal *refusal)
+{
+    ASSERT(c->answer == NULL && c->producer == NULL);
+    c->answer_status = refusal->status;
+    c->answer_type = refusal->content_type;
+    size_t len = refusal->body.len;
+    c->answer = len > 0 ? mem_alloc(len) : NULL;
+    c->answer_len = c->answer != NULL ? len : 0; /* the status says the most of it */
+    if (c->answer != NULL) {
+        memcpy(c->answer, refusal->body.ptr, len);
+    }
+    if (refusal->retry_after_s > 0) {
+        char text[16];
+        int text_len = snprintf(text, sizeof(text), "%" PRIu32, refusal->retry_after_s);
+        struct slice value = slice_of(text, (size_t)text_len);
+        int err = http1_exchange_add_header(&c->exchange, "Retry-After", value);
+        (void)err; /* left out where the owner's headers took all the room */
+    }
+}
+
 void http1_answer_refuse(struct http1_connection *c, uint32_t status, const char *text)
 {
+    char line[128];
+    int len = snprintf(line, sizeof(line), "%s\n", text);
+    ASSERT(len > 0 && (size_t)len < sizeof(line)); /* our own phrases */
+    const struct http1_refusal refusal = {
+        .status = status,
+        .content_type = "text/plain; charset=utf-8",
+        .body = slice_of(line, (size_t)len),
+    };
     c->server->stats.bad_count++;
     c->will_close = true;
-    c->exchange.extra_bytes = 0;
-    size_t len = strlen(text) + 1;
-    char *body = mem_alloc(len);
-    if (body != NULL) {
-        memcpy(body, text, len - 1);
-        body[len - 1] = '\n';
-    }
-    c->answer = body;
-    c->answer_len = body != NULL ? len : 0;
-    build_head(c, status, "text/plain; charset=utf-8");
+    http1_answer_prepare(c, &refusal);
     start_answer(c);
 }
 
@@ -268,9 +305,9 @@ static void finish_answer(struct http1_connection *c)
     }
 }
 
-void http1_answer_on_sent(struct loop_stream *stream, int fault)
+void http1_answer_on_sent(struct channel_user *user, int fault)
 {
-    struct http1_connection *c = CONTAINER_OF(stream, struct http1_connection, stream);
+    struct http1_connection *c = CONTAINER_OF(user, struct http1_connection, user);
     c->is_send_busy = false;
     if (fault != 0) {
         http1_connection_close(c);
@@ -297,6 +334,7 @@ static struct http1_connection *take_exchange(struct http1_exchange *exchange)
     struct http1_connection *c = CONTAINER_OF(exchange, struct http1_connection, exchange);
     ASSERT(c->is_exchange_open);
     c->is_exchange_open = false;
+    http1_body_fini(c);
     return c;
 }
 
@@ -342,10 +380,8 @@ void http1_respond(struct http1_exchange *exchange, uint32_t status, const char 
         return;
     }
     c->answer_len = len;
-    build_head(c, status, content_type);
-    if (is_head_request(c) || has_no_body(status)) {
-        c->answer_len = 0;
-    }
+    c->answer_status = status;
+    c->answer_type = content_type;
     start_answer(c);
 }
 
@@ -374,7 +410,8 @@ int http1_respond_produced(struct http1_exchange *exchange, uint32_t status,
     }
     c->producer = producer;
     c->is_last_piece = is_head_request(c);
-    build_head(c, status, content_type);
+    c->answer_status = status;
+    c->answer_type = content_type;
     start_answer(c);
     return 0;
 }

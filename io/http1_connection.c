@@ -2,8 +2,9 @@
 /*
  * http1_connection — bytes of one client become requests, one at a time.
  *
- * While the owner has a request its bytes must not move, so what comes in the meantime is kept
- * apart and the stream is paused. Route: stream → head → body → exchange. Source: RFC 9112.
+ * Heads are gathered here, bodies in http1_body.c. While a request waits for its answer, what comes
+ * behind it is kept apart and the channel is paused. Route: channel → head → body → exchange.
+ * Source: RFC 9112.
  */
 #include "io/http1_connection.h"
 
@@ -15,6 +16,8 @@
 
 /* First allocation of a buffer; an ordinary request head is half of it. */
 #define BUFFER_MIN_BYTES 1024
+/* Until a connection says how it is, its `ahead` may hold what the loop had read already. */
+#define AHEAD_LIMIT_BYTES (2 * (size_t)HTTP1_AHEAD_MAX_BYTES)
 
 int http1_buffer_append(struct http1_buffer *buffer, struct slice bytes, size_t max_bytes)
 {
@@ -25,7 +28,7 @@ int http1_buffer_append(struct http1_buffer *buffer, struct slice bytes, size_t 
     if (needed > buffer->capacity_bytes) {
         size_t capacity = buffer->capacity_bytes > 0 ? buffer->capacity_bytes : BUFFER_MIN_BYTES;
         while (capacity < needed) {
-            capacity *= 2; /* far from overflow: max_bytes is a few MiB */
+            capacity *= 2; /* far from overflow: max_bytes fits 32 bits */
         }
         uint8_t *ptr = mem_resize(buffer->ptr, capacity);
         if (ptr == NULL) {
@@ -41,24 +44,10 @@ int http1_buffer_append(struct http1_buffer *buffer, struct slice bytes, size_t 
     return 0;
 }
 
-void http1_buffer_take(struct http1_buffer *buffer, size_t len)
-{
-    ASSERT(len <= buffer->len);
-    if (len > 0) {
-        memmove(buffer->ptr, buffer->ptr + len, buffer->len - len);
-        buffer->len -= len;
-    }
-}
-
 void http1_buffer_fini(struct http1_buffer *buffer)
 {
     mem_free(buffer->ptr);
     *buffer = (struct http1_buffer){0};
-}
-
-static struct slice buffer_slice(const struct http1_buffer *buffer)
-{
-    return slice_of(buffer->ptr, buffer->len);
 }
 
 /* --- states ----------------------------------------------------------------------------------- */
@@ -73,6 +62,7 @@ static uint64_t state_time_ms(const struct http1_connection *c, enum http1_state
         return c->server->options.head_timeout_ms;
     case HTTP1_STATE_SENDING:
         return c->server->options.send_timeout_ms;
+    case HTTP1_STATE_DRAIN:
     case HTTP1_STATE_LINGER:
         return HTTP1_LINGER_MS;
     case HTTP1_STATE_HANDLING: /* the owner's time */
@@ -105,12 +95,12 @@ void http1_connection_close(struct http1_connection *c)
     }
     http1_connection_enter(c, HTTP1_STATE_CLOSING);
     loop_timer_cancel(c->server->loop, &c->produce);
-    loop_stream_close(c->server->loop, &c->stream);
+    channel_close(c->channel);
 }
 
 void http1_connection_release(struct http1_connection *c)
 {
-    if (!c->is_stream_closed || c->is_exchange_open) {
+    if (c->channel != NULL || c->is_exchange_open) {
         return;
     }
     struct http1_server *server = c->server;
@@ -126,184 +116,183 @@ void http1_connection_release(struct http1_connection *c)
     server->connection_count--;
     http1_buffer_fini(&c->in);
     http1_buffer_fini(&c->ahead);
-    http1_buffer_fini(&c->body);
+    http1_body_fini(c);
     mem_free(c->answer);
     mem_free(c);
     http1_server_check_closed(server);
 }
 
-/* --- requests --------------------------------------------------------------------------------- */
+/* --- bytes in --------------------------------------------------------------------------------- */
 
-static void dispatch(struct http1_connection *c)
+/* What of `bytes` can belong to the head: up to an empty line, and never more than a head may have.
+ */
+static size_t head_part(const struct http1_connection *c, struct slice bytes)
 {
-    http1_connection_enter(c, HTTP1_STATE_HANDLING);
-    loop_stream_pause(c->server->loop, &c->stream);
-    http1_head_rebase(&c->head, c->in.ptr);
-    c->exchange.extra_bytes = 0;
-    c->is_exchange_open = true;
-    c->server->stats.request_count++;
-    c->server->on_request(c->server, &c->exchange);
+    const uint8_t *end = memmem(bytes.ptr, bytes.len, "\r\n\r\n", 4);
+    size_t len = end != NULL ? (size_t)(end - bytes.ptr) + 4 : bytes.len;
+    size_t room = HTTP1_HEAD_MAX_BYTES + 1 - c->in.len;
+    return len < room ? len : room;
 }
 
-/* Unwraps what is there of a chunked body. PARSE_BAD: refused already. */
-static enum parse read_chunks(struct http1_connection *c)
+static void read_head(struct http1_connection *c, struct slice *bytes)
 {
-    struct slice whole = slice_from(buffer_slice(&c->in), c->head.head_bytes);
-    struct slice rest = whole;
-    enum http1_why why = HTTP1_WHY_NONE;
-    enum parse parse = PARSE_MORE;
-    while (parse == PARSE_MORE && rest.len > 0) {
-        struct slice data;
-        parse = http1_chunks_decode(&c->chunks, &rest, &data, &why);
-        int err = http1_buffer_append(&c->body, data, c->server->options.body_max_bytes);
-        if (err != 0) {
-            bool is_limit = err == FAULT_LIMIT;
-            http1_answer_refuse(c, is_limit ? 413 : 503,
-                                is_limit ? "request body too large" : "out of memory");
-            return PARSE_BAD;
-        }
-    }
-    if (parse == PARSE_BAD) {
-        http1_answer_refuse(c, http1_why_status(why), http1_why_text(why));
-        return PARSE_BAD;
-    }
-    /* What was unwrapped goes, so that a body of tiny chunks needs no more room than its content.
-     */
-    struct slice unread = slice_of(rest.ptr, rest.len);
-    size_t used = whole.len - unread.len;
-    if (used > 0) {
-        memmove(c->in.ptr + c->head.head_bytes, unread.ptr, unread.len);
-        c->in.len -= used;
-    }
-    c->request_bytes = c->head.head_bytes;
-    return parse;
-}
-
-static enum parse read_body(struct http1_connection *c)
-{
-    switch (c->head.framing) {
-    case HTTP1_FRAMING_NONE:
-        c->request_bytes = c->head.head_bytes;
-        return PARSE_DONE;
-    case HTTP1_FRAMING_LENGTH:
-        c->request_bytes = c->head.head_bytes + (size_t)c->head.content_length;
-        return c->in.len >= c->request_bytes ? PARSE_DONE : PARSE_MORE;
-    case HTTP1_FRAMING_CHUNKED:
-        break;
-    }
-    return read_chunks(c);
-}
-
-/* The head is whole. Is its body welcome? */
-static void begin_body(struct http1_connection *c)
-{
-    if (c->head.framing == HTTP1_FRAMING_LENGTH &&
-        c->head.content_length > c->server->options.body_max_bytes) {
-        http1_answer_refuse(c, 413, "request body too large");
+    size_t len = head_part(c, *bytes);
+    if (http1_buffer_append(&c->in, slice_first(*bytes, len), HTTP1_HEAD_MAX_BYTES + 1) != 0) {
+        http1_connection_close(c); /* not even memory for an answer */
         return;
     }
-    http1_connection_enter(c, HTTP1_STATE_BODY);
-    bool has_body = c->head.framing != HTTP1_FRAMING_NONE;
-    if (c->head.expects_continue && has_body && c->in.len == c->head.head_bytes) {
-        http1_answer_continue(c);
-    }
-}
-
-static void read_head(struct http1_connection *c)
-{
     enum http1_why why = HTTP1_WHY_NONE;
-    switch (http1_head_parse(&c->head, buffer_slice(&c->in), &why)) {
+    switch (http1_head_parse(&c->head, http1_buffer_slice(&c->in), &why)) {
     case PARSE_MORE:
+        *bytes = slice_from(*bytes, len);
         return;
     case PARSE_BAD:
+        c->head.head_bytes = 0;
         http1_answer_refuse(c, http1_why_status(why), http1_why_text(why));
         return;
     case PARSE_DONE:
-        begin_body(c);
-        return;
+        break;
+    }
+    /* The head ends inside what was appended last: it was not whole before. */
+    size_t surplus = c->in.len - c->head.head_bytes;
+    ASSERT(surplus < len);
+    c->in.len = c->head.head_bytes;
+    *bytes = slice_from(*bytes, len - surplus);
+    http1_body_begin(c, *bytes);
+}
+
+static bool is_reading(const struct http1_connection *c)
+{
+    return c->state == HTTP1_STATE_IDLE || c->state == HTTP1_STATE_HEAD ||
+           c->state == HTTP1_STATE_BODY || c->state == HTTP1_STATE_DRAIN;
+}
+
+/* Takes bytes off `bytes` until they are used up or a request waits for its answer. */
+static void consume(struct http1_connection *c, struct slice *bytes)
+{
+    while (bytes->len > 0 && is_reading(c)) {
+        if (c->state == HTTP1_STATE_IDLE) {
+            http1_connection_enter(c, HTTP1_STATE_HEAD);
+        } else if (c->state == HTTP1_STATE_HEAD) {
+            read_head(c, bytes);
+        } else if (c->state == HTTP1_STATE_BODY) {
+            http1_body_read(c, bytes);
+        } else {
+            http1_body_drain(c, bytes);
+        }
+    }
+    if (is_reading(c) && c->is_input_ended) {
+        http1_connection_close(c); /* the rest will never come */
     }
 }
 
-/* As far as the bytes go; at most one request. */
-static void advance(struct http1_connection *c)
+static void pause_input(struct http1_connection *c)
 {
-    if (c->state == HTTP1_STATE_IDLE && c->in.len > 0) {
-        http1_connection_enter(c, HTTP1_STATE_HEAD);
+    if (!c->is_paused) {
+        c->is_paused = true;
+        channel_pause(c->channel);
     }
-    if (c->state == HTTP1_STATE_HEAD) {
-        read_head(c);
+}
+
+static void resume_input(struct http1_connection *c)
+{
+    if (c->is_paused) {
+        c->is_paused = false;
+        channel_resume(c->channel);
     }
-    if (c->state == HTTP1_STATE_BODY && read_body(c) == PARSE_DONE) {
-        dispatch(c);
+}
+
+/* Thrown away. Beyond the limit no more is read: closing now would reset the connection, and the
+ * answer might be lost with it. */
+static void linger(struct http1_connection *c, size_t bytes)
+{
+    c->linger_bytes += bytes;
+    if (c->linger_bytes > c->server->options.linger_max_bytes) {
+        pause_input(c);
     }
-    bool is_waiting = c->state == HTTP1_STATE_IDLE || c->state == HTTP1_STATE_HEAD ||
-                      c->state == HTTP1_STATE_BODY;
-    if (is_waiting && c->is_input_ended) {
-        http1_connection_close(c); /* the rest will never come */
+}
+
+static void receive(struct http1_connection *c, struct slice bytes)
+{
+    consume(c, &bytes);
+    if (bytes.len == 0 || c->state == HTTP1_STATE_CLOSING) {
+        return;
+    }
+    bool is_last =
+        c->state == HTTP1_STATE_LINGER || (c->state == HTTP1_STATE_SENDING && c->will_close);
+    if (is_last) {
+        linger(c, bytes.len);
+        return;
+    }
+    /* Only now: who waits for an answer before it sends the next request costs no pause. */
+    pause_input(c);
+    if (http1_buffer_append(&c->ahead, bytes, AHEAD_LIMIT_BYTES) != 0) {
+        http1_connection_close(c);
+    }
+}
+
+static void consume_ahead(struct http1_connection *c)
+{
+    struct slice rest = slice_from(http1_buffer_slice(&c->ahead), c->ahead_taken_bytes);
+    consume(c, &rest);
+    if (rest.len == 0) {
+        http1_buffer_fini(&c->ahead);
+        c->ahead_taken_bytes = 0;
+        return;
+    }
+    c->ahead_taken_bytes = c->ahead.len - rest.len;
+}
+
+static void begin_linger(struct http1_connection *c)
+{
+    if (c->is_input_ended) {
+        http1_connection_close(c);
+        return;
+    }
+    /* Closing with unread input would reset the connection and take the answer with it. */
+    channel_shutdown(c->channel);
+    http1_connection_enter(c, HTTP1_STATE_LINGER);
+    if (c->state == HTTP1_STATE_LINGER && c->linger_bytes <= c->server->options.linger_max_bytes) {
+        resume_input(c);
     }
 }
 
 void http1_connection_next(struct http1_connection *c)
 {
     if (c->will_close || c->server->is_stopping) {
-        if (c->is_input_ended) {
-            http1_connection_close(c);
-            return;
-        }
-        /* Closing with unread input would reset the connection and take the answer with it. */
-        loop_stream_shutdown(c->server->loop, &c->stream);
-        http1_connection_enter(c, HTTP1_STATE_LINGER);
-        loop_stream_resume(c->server->loop, &c->stream);
+        begin_linger(c);
         return;
     }
-    http1_buffer_take(&c->in, c->request_bytes);
-    if (http1_buffer_append(&c->in, buffer_slice(&c->ahead), SIZE_MAX) != 0) {
-        http1_connection_close(c);
-        return;
-    }
-    http1_buffer_fini(&c->ahead);
-    http1_buffer_fini(&c->body);
-    if (c->in.len == 0) {
-        http1_buffer_fini(&c->in);
-    }
+    http1_buffer_fini(&c->in);
+    http1_body_fini(c);
     c->head = (struct http1_head){0};
     c->chunks = (struct http1_chunks){0};
-    c->request_bytes = 0;
+    c->exchange.extra_bytes = 0;
     http1_connection_enter(c, HTTP1_STATE_IDLE);
-    loop_stream_resume(c->server->loop, &c->stream);
-    advance(c);
-}
-
-/* --- the stream ------------------------------------------------------------------------------- */
-
-static void connection_on_receive(struct loop_stream *stream, struct slice bytes)
-{
-    struct http1_connection *c = CONTAINER_OF(stream, struct http1_connection, stream);
-    if (c->state == HTTP1_STATE_CLOSING) {
-        return;
-    }
-    if (c->state == HTTP1_STATE_LINGER) {
-        c->linger_bytes += bytes.len;
-        if (c->linger_bytes > HTTP1_LINGER_MAX_BYTES) {
-            http1_connection_close(c);
-        }
-        return;
-    }
-    bool is_busy = c->state == HTTP1_STATE_HANDLING || c->state == HTTP1_STATE_SENDING;
-    size_t max_bytes =
-        HTTP1_HEAD_MAX_BYTES + (size_t)c->server->options.body_max_bytes + HTTP1_AHEAD_MAX_BYTES;
-    if (http1_buffer_append(is_busy ? &c->ahead : &c->in, bytes, max_bytes) != 0) {
-        http1_connection_close(c);
-        return;
-    }
-    if (!is_busy) {
-        advance(c);
+    consume_ahead(c);
+    if (is_reading(c)) {
+        resume_input(c);
     }
 }
 
-static void connection_on_end(struct loop_stream *stream, int fault)
+/* --- the channel ------------------------------------------------------------------------------ */
+
+static struct http1_connection *connection_of(struct channel_user *user)
 {
-    struct http1_connection *c = CONTAINER_OF(stream, struct http1_connection, stream);
+    return CONTAINER_OF(user, struct http1_connection, user);
+}
+
+static void connection_on_receive(struct channel_user *user, struct slice bytes)
+{
+    struct http1_connection *c = connection_of(user);
+    if (c->state != HTTP1_STATE_CLOSING) {
+        receive(c, bytes);
+    }
+}
+
+static void connection_on_end(struct channel_user *user, int fault)
+{
+    struct http1_connection *c = connection_of(user);
     c->is_input_ended = true;
     bool is_busy = c->state == HTTP1_STATE_HANDLING || c->state == HTTP1_STATE_SENDING;
     if (fault != 0 || !is_busy) {
@@ -311,10 +300,10 @@ static void connection_on_end(struct loop_stream *stream, int fault)
     }
 }
 
-static void connection_on_closed(struct loop_stream *stream)
+static void connection_on_closed(struct channel_user *user)
 {
-    struct http1_connection *c = CONTAINER_OF(stream, struct http1_connection, stream);
-    c->is_stream_closed = true;
+    struct http1_connection *c = connection_of(user);
+    c->channel = NULL;
     if (c->producer != NULL) {
         struct http1_producer *producer = c->producer;
         c->producer = NULL;
@@ -323,17 +312,41 @@ static void connection_on_closed(struct loop_stream *stream)
     http1_connection_release(c);
 }
 
+static const struct channel_user_ops connection_ops = {
+    .on_receive = connection_on_receive,
+    .on_end = connection_on_end,
+    .on_sent = http1_answer_on_sent,
+    .on_closed = connection_on_closed,
+};
+
 static void connection_on_timeout(struct timer *timer, uint64_t now_mono_ns)
 {
-    (void)now_mono_ns;
     struct http1_connection *c = CONTAINER_OF(timer, struct http1_connection, timeout);
-    c->server->stats.timeout_count++;
-    if (c->state == HTTP1_STATE_HEAD || c->state == HTTP1_STATE_BODY) {
+    switch (c->state) {
+    case HTTP1_STATE_HEAD:
+        c->server->stats.timeout_count++;
         http1_answer_refuse(c, 408, "request came too slowly");
         return;
+    case HTTP1_STATE_BODY:
+        http1_body_on_timeout(c, now_mono_ns);
+        return;
+    case HTTP1_STATE_DRAIN:
+        c->will_close = true;
+        http1_answer_start(c);
+        return;
+    case HTTP1_STATE_IDLE:
+    case HTTP1_STATE_SENDING:
+        c->server->stats.timeout_count++;
+        break;
+    case HTTP1_STATE_LINGER:
+    case HTTP1_STATE_HANDLING:
+    case HTTP1_STATE_CLOSING:
+        break;
     }
     http1_connection_close(c);
 }
+
+/* --- beginning -------------------------------------------------------------------------------- */
 
 static bool is_local(const struct loop_address *peer)
 {
@@ -351,88 +364,66 @@ static bool is_local(const struct loop_address *peer)
     return peer->any.sa_family == AF_INET6 && (IN6_IS_ADDR_LOOPBACK(v6) || is_mapped_local);
 }
 
-int http1_connection_start(struct http1_server *server, int fd, const struct loop_address *peer)
+static struct http1_connection *connection_new(struct http1_server *server,
+                                               const struct loop_address *peer)
 {
     struct http1_connection *c = mem_alloc(sizeof(*c));
-    if (c == NULL) {
-        return -ENOMEM;
+    if (c != NULL) {
+        c->user.ops = &connection_ops;
+        c->server = server;
+        c->is_peer_local = is_local(peer);
+        c->timeout.on_fire = connection_on_timeout;
+        c->produce.on_fire = http1_answer_on_produce;
     }
-    c->server = server;
-    c->is_peer_local = is_local(peer);
-    c->timeout.on_fire = connection_on_timeout;
-    c->produce.on_fire = http1_answer_on_produce;
-    c->stream.fd = fd;
-    c->stream.on_receive = connection_on_receive;
-    c->stream.on_end = connection_on_end;
-    c->stream.on_sent = http1_answer_on_sent;
-    c->stream.on_closed = connection_on_closed;
-    int err = loop_stream_start(server->loop, &c->stream);
-    if (err != 0) {
-        mem_free(c);
-        return err;
-    }
+    return c;
+}
+
+/* It has its channel: one of the server's from now on. */
+static void join(struct http1_connection *c, struct channel *channel)
+{
+    struct http1_server *server = c->server;
+    c->channel = channel;
     c->next = server->connections;
     if (c->next != NULL) {
         c->next->previous = c;
     }
     server->connections = c;
     server->connection_count++;
+    c->leave_mono_ns = http1_server_leave_mono_ns(server);
     http1_connection_enter(c, HTTP1_STATE_IDLE);
+}
+
+int http1_connection_start(struct http1_server *server, int fd, const struct loop_address *peer)
+{
+    struct http1_connection *c = connection_new(server, peer);
+    if (c == NULL) {
+        return -ENOMEM;
+    }
+    const struct channel_options options = {.role = CHANNEL_SERVER};
+    struct channel *channel = NULL;
+    int err = channel_open(server->loop, fd, &options, &c->user, &channel);
+    if (err != 0) {
+        mem_free(c);
+        return err;
+    }
+    if (peer != NULL) {
+        channel_set_peer(channel, peer);
+    }
+    join(c, channel);
     return 0;
 }
 
-/* --- what the owner may ask ------------------------------------------------------------------- */
-
-static const struct http1_connection *connection_of(const struct http1_exchange *exchange)
+int http1_connection_adopt(struct http1_server *server, struct channel *channel,
+                           struct slice first_bytes)
 {
-    const char *at = (const char *)exchange - offsetof(struct http1_connection, exchange);
-    const struct http1_connection *c = (const void *)at;
-    ASSERT(c->is_exchange_open);
-    return c;
-}
-
-struct slice http1_exchange_method(const struct http1_exchange *exchange)
-{
-    return http1_head_method(&connection_of(exchange)->head);
-}
-
-struct slice http1_exchange_path(const struct http1_exchange *exchange)
-{
-    return http1_head_path(&connection_of(exchange)->head);
-}
-
-struct slice http1_exchange_query(const struct http1_exchange *exchange)
-{
-    return http1_head_query(&connection_of(exchange)->head);
-}
-
-struct slice http1_exchange_body(const struct http1_exchange *exchange)
-{
-    const struct http1_connection *c = connection_of(exchange);
-    if (c->head.framing == HTTP1_FRAMING_CHUNKED) {
-        return buffer_slice(&c->body);
+    struct http1_connection *c = connection_new(server, channel_peer(channel));
+    if (c == NULL) {
+        return -ENOMEM;
     }
-    return slice_of(c->in.ptr + c->head.head_bytes, c->request_bytes - c->head.head_bytes);
-}
-
-bool http1_exchange_header(const struct http1_exchange *exchange, const char *name,
-                           struct slice *value)
-{
-    return http1_head_find(&connection_of(exchange)->head, name, value);
-}
-
-const struct http1_head *http1_exchange_head(const struct http1_exchange *exchange)
-{
-    return &connection_of(exchange)->head;
-}
-
-bool http1_exchange_is_local(const struct http1_exchange *exchange)
-{
-    return connection_of(exchange)->is_peer_local;
-}
-
-bool http1_exchange_is_get(const struct http1_exchange *exchange)
-{
-    struct slice method = http1_exchange_method(exchange);
-    return slice_is_text(method, "GET") || slice_is_text(method, "HEAD");
+    channel_hand_over(channel, &c->user);
+    join(c, channel);
+    if (first_bytes.len > 0 && c->state != HTTP1_STATE_CLOSING) {
+        receive(c, first_bytes);
+    }
+    return 0;
 }

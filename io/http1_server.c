@@ -10,6 +10,8 @@
 #include <netinet/tcp.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/log.h"
 #include "io/http1_connection.h"
 
@@ -91,14 +93,20 @@ int http1_server_start(struct http1_server *server, struct loop *loop, const int
                        uint32_t fd_count)
 {
     ASSERT(server->on_request != NULL && server->on_closed != NULL);
-    ASSERT(fd_count > 0 && fd_count <= HTTP1_LISTENERS_MAX);
+    ASSERT(fd_count <= HTTP1_LISTENERS_MAX);
+    ASSERT((server->on_charge == NULL) == (server->on_release == NULL));
     struct http1_server_options *o = &server->options;
     o->connections_max = or_default(o->connections_max, HTTP1_CONNECTIONS_MAX);
     o->body_max_bytes = or_default(o->body_max_bytes, HTTP1_BODY_MAX_BYTES);
     o->head_timeout_ms = or_default(o->head_timeout_ms, HTTP1_HEAD_TIMEOUT_MS);
     o->idle_timeout_ms = or_default(o->idle_timeout_ms, HTTP1_IDLE_TIMEOUT_MS);
     o->send_timeout_ms = or_default(o->send_timeout_ms, HTTP1_SEND_TIMEOUT_MS);
+    o->too_large_status = or_default(o->too_large_status, 413);
+    o->body_rate_min_bytes = or_default(o->body_rate_min_bytes, HTTP1_BODY_RATE_MIN_BYTES);
+    o->linger_max_bytes = or_default(o->linger_max_bytes, HTTP1_LINGER_MAX_BYTES);
+    o->retry_after_s = or_default(o->retry_after_s, 1);
     server->loop = loop;
+    server->jitter_state = loop_now_mono_ns(loop) | 1;
     server->closed_timer.on_fire = server_on_closed_timer;
     for (uint32_t i = 0; i < fd_count; i++) {
         int err = start_listener(server, fds[i]);
@@ -112,6 +120,55 @@ int http1_server_start(struct http1_server *server, struct loop *loop, const int
         }
     }
     return 0;
+}
+
+int http1_server_adopt(struct http1_server *server, struct channel *channel,
+                       struct slice first_bytes)
+{
+    ASSERT(server->loop != NULL && channel_loop(channel) == server->loop);
+    if (server->is_stopping || server->connection_count >= server->options.connections_max) {
+        server->stats.refused_count++;
+        return server->is_stopping ? FAULT_CLOSED : FAULT_LIMIT;
+    }
+    int err = http1_connection_adopt(server, channel, first_bytes);
+    if (err != 0) {
+        server->stats.refused_count++;
+        return err;
+    }
+    server->stats.accepted_count++;
+    return 0;
+}
+
+/* Not for secrets: only so that connections that came together do not leave together. */
+static uint64_t next_random(struct http1_server *server)
+{
+    uint64_t x = server->jitter_state;
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    server->jitter_state = x;
+    return x;
+}
+
+uint64_t http1_server_leave_mono_ns(struct http1_server *server)
+{
+    uint64_t age_ns = server->options.age_max_ms * CLOCK_NS_PER_MS;
+    if (server->options.is_one_answer) {
+        return 0;
+    }
+    if (age_ns == 0) {
+        return UINT64_MAX;
+    }
+    uint64_t jitter_ns = age_ns / 100 * HTTP1_AGE_JITTER_PERCENT;
+    uint64_t offset_ns = next_random(server) % (2 * jitter_ns + 1);
+    return loop_now_mono_ns(server->loop) + age_ns - jitter_ns + offset_ns;
+}
+
+void http1_server_send_away(struct http1_server *server)
+{
+    for (struct http1_connection *c = server->connections; c != NULL; c = c->next) {
+        c->leave_mono_ns = 0;
+    }
 }
 
 /* Connections between requests have nothing to finish. */

@@ -1,21 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tests of http1_server: a real loop, real sockets on loopback, a client that is a plain socket.
+ * Tests of http1_server: every backend, real sockets on loopback, a client that is a plain socket.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/support/loop_fixture.h"
 
 #include <arpa/inet.h>
-#include <cmocka.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/mem.h"
 #include "io/http1_server.h"
 
@@ -144,7 +139,7 @@ static int start_with(struct http1_server_options options)
     is_closed = false;
     kept = NULL;
     producer_closed_count = 0;
-    struct loop_options loop_options = {.backend = LOOP_BACKEND_EPOLL};
+    struct loop_options loop_options = {.backend = loop_fixture_backend};
     assert_int_equal(loop_open(&loop_options, &loop, NULL), 0);
     server =
         (struct http1_server){.on_request = on_request, .on_closed = on_closed, .options = options};
@@ -553,7 +548,7 @@ static void test_memory_that_runs_out_costs_one_connection(void **state)
 #define SERVER_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define IMPATIENT_TEST(test) cmocka_unit_test_setup_teardown(test, setup_impatient, teardown)
 
-int main(void)
+static int run(const char *name)
 {
     const struct CMUnitTest tests[] = {
         SERVER_TEST(test_request_is_answered_and_the_connection_stays),
@@ -573,5 +568,10 @@ int main(void)
         SERVER_TEST(test_stop_finishes_what_is_under_way),
         SERVER_TEST(test_memory_that_runs_out_costs_one_connection),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name(name, tests, NULL, NULL);
+}
+
+int main(void)
+{
+    return loop_fixture_main(run);
 }
