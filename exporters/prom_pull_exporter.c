@@ -9,9 +9,11 @@
 #include "exporters/prom_pull_exporter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -40,8 +42,10 @@ struct prom_pull_exporter {
     struct log_limit full_limit;
     uint32_t page_count;
     uint16_t port;
-    bool is_serving; /* the server's on_closed is yet to come */
-    bool is_closed;  /* close was called: free it with the server */
+    int inherited_fd; /* owned until served on; the predecessor's socket once more, or -1 */
+    bool shares_port; /* the predecessor listens on the same port of another address */
+    bool is_serving;  /* the server's on_closed is yet to come */
+    bool is_closed;   /* close was called: free it with the server */
 };
 
 static struct prom_pull_exporter *exporter_of(struct exporter *base)
@@ -126,6 +130,9 @@ static void exporter_free(struct prom_pull_exporter *exporter)
     prom_intake_fini(&exporter->intake);
     prom_registry_fini(&exporter->registry);
     prom_pull_config_fini(&exporter->config);
+    if (exporter->inherited_fd >= 0) {
+        (void)close(exporter->inherited_fd); /* the predecessor has its own */
+    }
     mem_free(exporter);
 }
 
@@ -179,6 +186,11 @@ static bool binds_any(const struct config_endpoint *endpoint)
 /* A listening socket, or negative. */
 static int listen_socket(struct prom_pull_exporter *exporter)
 {
+    int inherited_fd = exporter->inherited_fd;
+    if (inherited_fd >= 0) {
+        exporter->inherited_fd = -1;
+        return inherited_fd;
+    }
     const struct config_endpoint *wanted = &exporter->config.endpoint;
     struct socket_endpoint endpoint = {.port = wanted->port};
     if (wanted->host.len >= sizeof(endpoint.host)) {
@@ -193,7 +205,7 @@ static int listen_socket(struct prom_pull_exporter *exporter)
     if (err != 0) {
         return err;
     }
-    const struct socket_options options = {0};
+    const struct socket_options options = {.has_reuseport = exporter->shares_port};
     struct socket_report report = {0};
     int fd = socket_open_tcp(&address, &options, &report);
     if (fd >= 0) {
@@ -223,6 +235,39 @@ static int start_server(struct prom_pull_exporter *exporter)
              LOG_SLICE("host", exporter->config.endpoint.host), LOG_U64("port", exporter->port),
              LOG_TEXT("path", "/metrics"));
     return 0;
+}
+
+static bool has_same_host(const struct config_endpoint *a, const struct config_endpoint *b)
+{
+    return a->is_default == b->is_default && slice_equal(a->host, b->host);
+}
+
+/*
+ * One socket under two descriptors: connections that wait for the predecessor are served by either,
+ * so that none is refused. On another address of the same port the two sockets stand side by side.
+ */
+static bool prom_pull_take_over(struct exporter *base, const struct exporter *old_base)
+{
+    struct prom_pull_exporter *exporter = exporter_of(base);
+    const char *at = (const char *)old_base - offsetof(struct prom_pull_exporter, base);
+    const struct prom_pull_exporter *old = (const void *)at;
+    const struct config_endpoint *wanted = &exporter->config.endpoint;
+    bool has_same_port = wanted->port == old->config.endpoint.port;
+    if (!old->is_serving || old->server.is_stopping || !has_same_port ||
+        exporter->inherited_fd >= 0) {
+        return false;
+    }
+    int fd = old->server.listeners[0].listener.fd;
+    if (has_same_host(wanted, &old->config.endpoint)) {
+        exporter->inherited_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        exporter->port = old->port;
+        return exporter->inherited_fd >= 0;
+    }
+    int one = 1;
+    bool can_share = wanted->port != 0 &&
+                     setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, (socklen_t)sizeof(one)) == 0;
+    exporter->shares_port = exporter->shares_port || can_share;
+    return can_share;
 }
 
 static int prom_pull_open(struct exporter *base, struct loop *loop)
@@ -322,6 +367,7 @@ const struct exporter_ops prom_pull_exporter_ops = {
     .type = "prometheus",
     .open = prom_pull_open,
     .submit = prom_pull_submit,
+    .take_over = prom_pull_take_over,
     .drain = prom_pull_drain,
     .is_idle = prom_pull_is_idle,
     .close = prom_pull_close,
@@ -334,6 +380,7 @@ int prom_pull_exporter_new(struct config_reader *config, const char *id, struct 
         return -ENOMEM;
     }
     exporter->base = (struct exporter){.ops = &prom_pull_exporter_ops, .id = id};
+    exporter->inherited_fd = -1;
     int err = prom_pull_config_read(config, &exporter->config);
     int finish_err = config_reader_finish(config);
     err = err != 0 ? err : finish_err;

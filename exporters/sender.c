@@ -16,6 +16,10 @@
 #include "core/engine/pipeline.h"
 #include "io/loop.h"
 
+/* In a drain: no backoff longer than this, and no wait for less time than an attempt needs. */
+#define DRAIN_BACKOFF_MAX_NS (1 * CLOCK_NS_PER_S)
+#define DRAIN_ATTEMPT_MIN_NS (100 * CLOCK_NS_PER_MS)
+
 /* --- the books -------------------------------------------------------------------------------- */
 
 static void publish_levels(struct sender *sender)
@@ -105,7 +109,8 @@ static void give_up(struct send_slot *slot, struct counter *counter, const char 
     struct batch *batch = release_slot(slot);
     counter_add(counter, batch->item_count);
     log_drop(sender, "Exporting failed. Dropping data.", cause, batch->item_count, result);
-    settle(sender, batch, DELIVERY_REJECTED);
+    bool is_refused = counter == &sender->exporter->stats.items_rejected;
+    settle(sender, batch, is_refused ? DELIVERY_REJECTED : DELIVERY_LOST);
 }
 
 /* --- attempts --------------------------------------------------------------------------------- */
@@ -144,26 +149,38 @@ static void pause_slot(struct send_slot *slot, uint64_t wait_ns)
     publish_levels(sender);
 }
 
-/* A drain leaves no time for backoff: the next attempt is due at once, and is the last one. */
+/* Until the deadline of the drain; without one, for ever. */
+static uint64_t time_left_ns(const struct sender *sender)
+{
+    if (!sender->is_draining) {
+        return UINT64_MAX;
+    }
+    uint64_t now_mono_ns = loop_now_mono_ns(sender->loop);
+    uint64_t deadline_mono_ns = sender->deadline.deadline_mono_ns;
+    return deadline_mono_ns > now_mono_ns ? deadline_mono_ns - now_mono_ns : 0;
+}
+
+/*
+ * A wait that would end after the deadline is cut to half of what is left, so that the last
+ * attempts come closer together. A peer that wants to be left alone until then will not be asked
+ * again.
+ */
 static void retry(struct send_slot *slot, const struct send_result *result)
 {
     struct sender *sender = slot->sender;
     struct exporter_stats *stats = &sender->exporter->stats;
     uint64_t wait_ns = 0;
-    if (slot->is_last_attempt) {
-        give_up(slot, &stats->items_dropped_shutdown, "shutdown", result);
-        return;
-    }
-    const struct retry_config *config = &sender->config.retry;
-    bool has_next = config->is_enabled;
-    if (!sender->is_draining) {
-        has_next = retry_next_wait(&slot->retry, config, loop_now_mono_ns(sender->loop),
-                                   result->retry_after_ns, &sender->random_state, &wait_ns);
-    }
-    if (!has_next) {
+    if (!retry_next_wait(&slot->retry, &sender->config.retry, loop_now_mono_ns(sender->loop),
+                         result->retry_after_ns, &sender->random_state, &wait_ns)) {
         give_up(slot, &stats->items_dropped_retry, exhausted_cause(sender), result);
         return;
     }
+    uint64_t left_ns = time_left_ns(sender);
+    if (left_ns < DRAIN_ATTEMPT_MIN_NS || result->retry_after_ns >= left_ns) {
+        give_up(slot, &stats->items_dropped_shutdown, "shutdown", result);
+        return;
+    }
+    wait_ns = wait_ns < left_ns ? wait_ns : left_ns / 2;
     log_retry(sender, result, wait_ns);
     pause_slot(slot, wait_ns);
 }
@@ -190,7 +207,6 @@ static void attempt(struct send_slot *slot)
     ASSERT(slot->state != SEND_STATE_SENDING);
     slot->state = SEND_STATE_SENDING;
     slot->attempt_count++;
-    slot->is_last_attempt = sender->is_draining;
     sender->sending_count++;
     counter_add(&sender->exporter->stats.requests_sent, 1);
     counter_add(&sender->exporter->stats.requests_retried, slot->attempt_count > 1 ? 1 : 0);
@@ -293,7 +309,7 @@ static void abandon(struct sender *sender)
         counter_add(counter, batch->item_count);
         log_drop(sender, "Exporting failed. Dropping data.", "shutdown", batch->item_count,
                  &result);
-        settle(sender, batch, DELIVERY_REJECTED);
+        settle(sender, batch, DELIVERY_LOST);
         batch = queue_take(&sender->queue);
     }
 }
@@ -337,6 +353,7 @@ void sender_init(struct sender *sender, struct exporter *exporter, const struct 
     }
     queue_init(&sender->oversized, QUEUE_REQUESTS, UINT64_MAX);
     exporter->blocks_on_overflow = config->blocks_on_overflow || !config->is_queue_enabled;
+    exporter->answers_late = !config->is_queue_enabled;
     counter_set(&exporter->stats.queue_capacity, sender->queue.capacity_units);
 }
 
@@ -382,17 +399,35 @@ uint64_t sender_attempt_timeout_ns(const struct sender *sender)
     if (!sender->is_draining) {
         return timeout_ns;
     }
-    uint64_t now_mono_ns = loop_now_mono_ns(sender->loop);
-    uint64_t deadline_mono_ns = sender->deadline.deadline_mono_ns;
-    uint64_t left_ns = deadline_mono_ns > now_mono_ns ? deadline_mono_ns - now_mono_ns : 0;
+    uint64_t left_ns = time_left_ns(sender);
     left_ns = left_ns > CLOCK_NS_PER_MS ? left_ns : CLOCK_NS_PER_MS; /* 0 would mean no limit */
     return timeout_ns == 0 || left_ns < timeout_ns ? left_ns : timeout_ns;
+}
+
+static uint64_t at_most(uint64_t value, uint64_t limit)
+{
+    return value < limit ? value : limit;
+}
+
+/* There is no time for long backoffs, whatever the configuration or earlier failures made of them.
+ */
+static void shorten_backoffs(struct sender *sender)
+{
+    struct retry_config *config = &sender->config.retry;
+    config->initial_interval_ns = at_most(config->initial_interval_ns, DRAIN_BACKOFF_MAX_NS);
+    config->max_interval_ns = at_most(config->max_interval_ns, DRAIN_BACKOFF_MAX_NS);
+    for (uint32_t i = 0; i < sender->config.consumer_count; i++) {
+        struct retry *retry = &sender->slots[i].retry;
+        retry->interval_ns = at_most(retry->interval_ns, DRAIN_BACKOFF_MAX_NS);
+    }
 }
 
 void sender_drain(struct sender *sender, uint64_t deadline_mono_ns)
 {
     sender->is_draining = true;
-    if (loop_timer_arm(sender->loop, &sender->deadline, deadline_mono_ns) != 0) {
+    shorten_backoffs(sender);
+    bool is_over = deadline_mono_ns <= loop_now_mono_ns(sender->loop);
+    if (is_over || loop_timer_arm(sender->loop, &sender->deadline, deadline_mono_ns) != 0) {
         abandon(sender);
         return;
     }

@@ -8,7 +8,8 @@
  * counting of items is done here. A slot lives so:
  *
  *     IDLE → SENDING → IDLE                     accepted, refused for good, or given up
- *            SENDING → WAITING → SENDING → …    retryable; the wait is that of retry.h
+ *            SENDING → WAITING → SENDING → …    retryable; the wait is that of retry.h, shorter
+ *                                               in a drain, which ends at its deadline
  *
  * Egress-local; embedded in the exporter's struct.
  */
@@ -89,7 +90,6 @@ struct send_slot {
     uint32_t index;
     uint32_t attempt_count; /* 1 in the first call of `send` for a batch */
     enum send_state state;
-    bool is_last_attempt;
 };
 
 struct sender {
@@ -132,7 +132,12 @@ void sender_done(struct send_slot *slot, const struct send_result *result);
 /* How long the attempt about to begin may take; 0 for no limit. */
 uint64_t sender_attempt_timeout_ns(const struct sender *sender);
 
-/* The drain of exporter_ops: one more attempt each, then, at the deadline, the end. */
+/*
+ * The drain of exporter_ops: what waits for its next attempt gets it at once, and from then on
+ * backoffs are short, until the deadline; what is left then is lost in the shutdown, as is what a
+ * peer asks to keep beyond it. May be called again with another deadline; one that has passed ends
+ * it before the call returns.
+ */
 void sender_drain(struct sender *sender, uint64_t deadline_mono_ns);
 
 bool sender_is_idle(const struct sender *sender);

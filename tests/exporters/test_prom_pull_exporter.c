@@ -168,6 +168,20 @@ static void test_deltas_add_up(void **state)
     prom_rig_close();
 }
 
+static void test_a_negative_delta_lowers_the_one_total_of_its_name(void **state)
+{
+    prom_rig_open(state, BARE);
+    static const double deltas[] = {5, -7, 4};
+    for (size_t i = 0; i < COUNT_OF(deltas); i++) {
+        offer_sum("jobs", OTLP_TEMPORALITY_DELTA, true, deltas[i]);
+        advance_time();
+    }
+    assert_page("# TYPE jobs_total counter\n"
+                "jobs_total{env=\"a\"} 2\n");
+    STAT_IS(items_delivered, 3);
+    prom_rig_close();
+}
+
 static void test_integers_and_units(void **state)
 {
     prom_rig_open(state, BARE);
@@ -689,6 +703,78 @@ static void test_taken_port_fails_to_open(void **state)
     prom_rig_close();
 }
 
+/* Makes an exporter of `yaml` in rig that may take over from `old`; opens it when told to. */
+static bool succeed(const struct prom_rig *old, const char *yaml, bool opens)
+{
+    assert_int_equal(prom_rig_configure(yaml), 0);
+    bool has_taken = rig.exporter->ops->take_over(rig.exporter, old->exporter);
+    if (opens) {
+        assert_int_equal(rig.exporter->ops->open(rig.exporter, rig.loop), 0);
+        struct exporter *const *routes = &rig.exporter;
+        pipeline_init(&rig.pipeline, "test", SIGNAL_METRICS, routes, 1);
+    }
+    return has_taken;
+}
+
+static void test_a_successor_takes_over_the_socket(void **state)
+{
+    prom_rig_open(state, BARE);
+    offer_gauge("old", "a", 1);
+    prom_rig_settle();
+    struct prom_rig first = rig;
+    int early = prom_rig_connect(); /* waits in the backlog */
+    assert_true(succeed(&first, BARE "namespace: next\n", true));
+    struct prom_rig second = rig;
+    assert_int_equal(prom_pull_exporter_port(first.exporter),
+                     prom_pull_exporter_port(second.exporter));
+    rig = first;
+    prom_rig_close();
+    rig = second;
+    offer_gauge("new", "a", 2);
+    assert_page("# TYPE next_new gauge\n"
+                "next_new{env=\"a\"} 2\n");
+    (void)close(early);
+    prom_rig_close();
+}
+
+static void test_a_successor_that_never_opens_leaves_the_socket_alone(void **state)
+{
+    prom_rig_open(state, BARE);
+    struct prom_rig first = rig;
+    assert_true(succeed(&first, BARE "namespace: next\n", false));
+    rig.exporter->ops->close(rig.exporter);
+    config_fixture_fini(&rig.config);
+    rig = first;
+    offer_gauge("old", "a", 1);
+    assert_page("# TYPE old gauge\n"
+                "old{env=\"a\"} 1\n");
+    prom_rig_close();
+}
+
+static void test_a_successor_may_stand_on_another_address_of_the_port(void **state)
+{
+    prom_rig_open(state, BARE);
+    char yaml[128];
+    uint16_t port = prom_pull_exporter_port(rig.exporter);
+    prom_rig_close(); /* with that port spelled out: */
+    (void)snprintf(yaml, sizeof(yaml), "endpoint: 127.0.0.1:%u\nwithout_scope_info: true\n", port);
+    prom_rig_open(state, yaml);
+    struct prom_rig first = rig;
+    assert_false(succeed(&first, BARE, false)); /* another port: nothing to take over */
+    rig.exporter->ops->close(rig.exporter);
+    config_fixture_fini(&rig.config);
+    (void)snprintf(yaml, sizeof(yaml), "endpoint: 0.0.0.0:%u\nwithout_scope_info: true\n", port);
+    assert_true(succeed(&first, yaml, true));
+    struct prom_rig second = rig;
+    rig = first;
+    prom_rig_close();
+    rig = second;
+    offer_gauge("new", "a", 2);
+    assert_page("# TYPE new gauge\n"
+                "new{env=\"a\"} 2\n");
+    prom_rig_close();
+}
+
 static void test_nth_allocation_fails_cleanly(void **state)
 {
     rig.loop = *state;
@@ -757,6 +843,7 @@ static int run(const char *name)
         LOOP_TEST(test_empty_page),
         LOOP_TEST(test_gauges_show_their_latest_value),
         LOOP_TEST(test_deltas_add_up),
+        LOOP_TEST(test_a_negative_delta_lowers_the_one_total_of_its_name),
         LOOP_TEST(test_integers_and_units),
         LOOP_TEST(test_histograms_add_up_until_their_bounds_change),
         LOOP_TEST(test_exponential_histograms_become_classic_ones),
@@ -779,6 +866,9 @@ static int run(const char *name)
         LOOP_TEST(test_strategy_outranks_suffixes),
         LOOP_TEST(test_defaults_are_the_collectors),
         LOOP_TEST(test_taken_port_fails_to_open),
+        LOOP_TEST(test_a_successor_takes_over_the_socket),
+        LOOP_TEST(test_a_successor_that_never_opens_leaves_the_socket_alone),
+        LOOP_TEST(test_a_successor_may_stand_on_another_address_of_the_port),
         LOOP_TEST(test_nth_allocation_fails_cleanly),
         LOOP_TEST(test_promtool_reads_the_page),
     };

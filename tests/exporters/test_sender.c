@@ -456,7 +456,7 @@ static void test_a_waiting_batch_keeps_its_place_in_hand(void **state)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
-static void test_drain_cuts_the_backoff_short_and_tries_once_more(void **state)
+static void test_drain_cuts_the_backoff_short_and_goes_on_retrying(void **state)
 {
     (void)state;
     struct sender_config config = config_of(2, 10);
@@ -470,17 +470,124 @@ static void test_drain_cuts_the_backoff_short_and_tries_once_more(void **state)
     sender_drain(&up.sender, loop_now_mono_ns(&loop) + 10 * S);
     advance(0);
     assert_int_equal(up.attempt_count, 3); /* the first one, at once */
-    fail_once(0);                          /* the second: was under way, so it gets another */
-    advance(0);
-    assert_int_equal(up.attempt_count, 4);
     assert_int_equal(sender_attempt_timeout_ns(&up.sender), 10 * S);
-    fail_once(0); /* the first: that was its last */
-    STAT_IS(items_dropped_shutdown, 1);
-    assert_int_equal(up.attempt_count, 5); /* the third takes its place */
+    fail_once(0);
+    fail_once(0); /* both wait, and not for the five seconds of their configuration */
+    assert_in_range(wait_for_attempt(S / 100, 10 * S), S / 2, 3 * S / 2 + S / 100);
+    advance(S);
+    assert_int_equal(up.attempt_count, 5);
+    answer((struct send_result){.outcome = SEND_ACCEPTED});
+    assert_int_equal(up.attempt_count, 6); /* the third takes its place */
     answer((struct send_result){.outcome = SEND_ACCEPTED});
     answer((struct send_result){.outcome = SEND_ACCEPTED});
-    STAT_IS(items_delivered, 6);
+    STAT_IS(items_delivered, 7);
     assert_true(sender_is_idle(&up.sender));
+    close_and_check();
+}
+
+static void test_a_drain_retries_until_its_deadline(void **state)
+{
+    (void)state;
+    struct sender_config config = config_of(1, 10);
+    open_with(&config);
+    offer(3);
+    offer(5);
+    advance(0);
+    uint64_t deadline_mono_ns = loop_now_mono_ns(&loop) + 10 * S;
+    sender_drain(&up.sender, deadline_mono_ns);
+    while (up.open_count > 0) {
+        assert_true(loop_now_mono_ns(&loop) < deadline_mono_ns);
+        fail_once(0);
+        (void)wait_for_attempt(S / 100, 11 * S);
+    }
+    /* Backoffs of one second at most, and the last attempt shortly before the end. */
+    assert_true(up.attempt_count >= 7);
+    assert_true(up.attempt_mono_ns > deadline_mono_ns - S);
+    advance(S);
+    assert_true(sender_is_idle(&up.sender));
+    STAT_IS(items_dropped_shutdown, 8);
+    STAT_IS(items_dropped_retry, 0);
+    close_and_check();
+}
+
+static void test_a_drain_keeps_configured_backoffs_that_are_shorter(void **state)
+{
+    (void)state;
+    struct sender_config config = config_of(1, 10);
+    config.retry.initial_interval_ns = S / 10;
+    config.retry.max_interval_ns = S / 10;
+    open_with(&config);
+    offer(1);
+    advance(0);
+    sender_drain(&up.sender, loop_now_mono_ns(&loop) + 10 * S);
+    for (int i = 0; i < 5; i++) {
+        fail_once(0);
+        assert_in_range(wait_for_attempt(S / 1000, S), S / 20, 3 * S / 20 + S / 1000);
+    }
+    answer((struct send_result){.outcome = SEND_ACCEPTED});
+    close_and_check();
+}
+
+static void test_a_drain_honours_retry_after_within_its_time_only(void **state)
+{
+    (void)state;
+    struct sender_config config = config_of(1, 10);
+    open_with(&config);
+    offer(1);
+    advance(0);
+    sender_drain(&up.sender, loop_now_mono_ns(&loop) + 10 * S);
+    fail_once(4 * S);
+    advance(4 * S - 1);
+    assert_int_equal(up.attempt_count, 1);
+    advance(1);
+    assert_int_equal(up.attempt_count, 2);
+    fail_once(6 * S - 1); /* one moment before the end */
+    assert_false(sender_is_idle(&up.sender));
+    advance(6 * S - 1);
+    assert_int_equal(up.attempt_count, 3);
+    fail_once(0); /* no time for another */
+    assert_true(sender_is_idle(&up.sender));
+    STAT_IS(items_dropped_shutdown, 1);
+    close_and_check();
+}
+
+static void test_a_drain_gives_up_at_once_what_a_peer_refuses_until_after_it(void **state)
+{
+    (void)state;
+    struct sender_config config = config_of(1, 10);
+    open_with(&config);
+    offer(1);
+    advance(0);
+    sender_drain(&up.sender, loop_now_mono_ns(&loop) + 10 * S);
+    fail_once(10 * S);
+    assert_true(sender_is_idle(&up.sender));
+    STAT_IS(items_dropped_shutdown, 1);
+    close_and_check();
+}
+
+static void test_a_drain_does_not_lift_the_limits_of_retrying(void **state)
+{
+    (void)state;
+    struct sender_config config = config_of(2, 10);
+    config.retry.max_elapsed_ns = 3 * S;
+    open_with(&config);
+    offer(1);
+    advance(0);
+    sender_drain(&up.sender, loop_now_mono_ns(&loop) + 10 * S);
+    while (up.open_count > 0) {
+        fail_once(0);
+        (void)wait_for_attempt(S / 10, 5 * S);
+    }
+    assert_true(up.attempt_mono_ns <= START_MONO_NS + 3 * S);
+    STAT_IS(items_dropped_retry, 1);
+    close_and_check();
+    config.retry.is_enabled = false;
+    open_with(&config);
+    offer(1);
+    advance(0);
+    sender_drain(&up.sender, loop_now_mono_ns(&loop) + 10 * S);
+    fail_once(0);
+    STAT_IS(items_dropped_retry, 1);
     close_and_check();
 }
 
@@ -499,6 +606,26 @@ static void test_the_drains_deadline_gives_up_what_is_left(void **state)
     assert_true(sender_is_idle(&up.sender));
     assert_int_equal(up.cancel_count, 1);
     STAT_IS(items_dropped_shutdown, 3);
+    close_and_check();
+}
+
+static void test_a_deadline_that_has_passed_ends_the_drain_at_once(void **state)
+{
+    (void)state;
+    struct sender_config config = config_of(2, 10);
+    open_with(&config);
+    offer(1);
+    offer(2);
+    offer(4);
+    advance(0);
+    sender_drain(&up.sender, loop_now_mono_ns(&loop) + 10 * S);
+    fail_once(0); /* 1 waits, 2 is in flight, 4 is in the queue */
+    sender_drain(&up.sender, 0);
+    assert_true(sender_is_idle(&up.sender));
+    assert_true(pipeline_is_idle(&up.pipeline));
+    STAT_IS(items_dropped_shutdown, 7);
+    assert_int_equal(up.cancel_count, 1);
+    advance(20 * S);
     close_and_check();
 }
 
@@ -566,8 +693,14 @@ int main(void)
         TIMED(test_retry_after_is_waited_for),
         TIMED(test_retries_switched_off_drop_at_the_first_failure),
         TIMED(test_a_waiting_batch_keeps_its_place_in_hand),
-        TIMED(test_drain_cuts_the_backoff_short_and_tries_once_more),
+        TIMED(test_drain_cuts_the_backoff_short_and_goes_on_retrying),
+        TIMED(test_a_drain_retries_until_its_deadline),
+        TIMED(test_a_drain_keeps_configured_backoffs_that_are_shorter),
+        TIMED(test_a_drain_honours_retry_after_within_its_time_only),
+        TIMED(test_a_drain_gives_up_at_once_what_a_peer_refuses_until_after_it),
+        TIMED(test_a_drain_does_not_lift_the_limits_of_retrying),
         TIMED(test_the_drains_deadline_gives_up_what_is_left),
+        TIMED(test_a_deadline_that_has_passed_ends_the_drain_at_once),
         TIMED(test_close_gives_up_in_every_state),
         TIMED(test_open_without_memory_can_be_closed),
         TIMED(test_submit_without_memory_takes_nothing),
