@@ -29,6 +29,7 @@ struct receiver_home {
     const char *instance_id;   /* of this gateway, for what is born here */
     bool binds_any;            /* hosts not spelled out bind to every address */
     uint64_t sketch_max_bytes; /* per shard, for histograms, sets and the like */
+    struct budget *memory;     /* borrowed; bytes of requests and of what waits to leave */
 };
 
 /* One set of counters and the thread that writes it. */

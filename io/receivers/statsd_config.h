@@ -48,7 +48,7 @@ struct statsd_config {
     uint64_t interval_ns;
     uint64_t counter_expiry_ns;
     uint64_t gauge_expiry_ns;
-    uint32_t cardinality_limit;     /* series per process, counted on each shard that sees them */
+    uint32_t cardinality_limit;     /* series of the receiver, and on each shard */
     uint64_t connection_max_age_ns; /* 0: for ever */
     uint32_t connection_max_count;
     char *replica_attribute; /* owned; empty: none */

@@ -20,6 +20,7 @@ static void publish(struct statsd_egress *egress)
 {
     const struct merge_stats *stats = &egress->merge.stats;
     counter_set(&egress->stats.rounds, stats->round_count);
+    counter_set(&egress->stats.merge_overflowed, stats->overflow_count);
     counter_set(&egress->stats.merge_lost, stats->memory_limit_count + egress->emit.lost_count);
 }
 

@@ -24,8 +24,7 @@
 struct statsd_receiver {
     struct receiver receiver;
     struct statsd_config config;
-    struct receiver_home *home; /* borrowed; NULL until open */
-    struct budget series_budget;
+    struct receiver_home *home;  /* borrowed; NULL until open */
     struct statsd_shard *shards; /* owned; one per shard */
     uint32_t shard_count;        /* of those that are built */
     struct statsd_egress egress;
@@ -97,12 +96,6 @@ static enum socket_family family_of(enum statsd_transport transport)
     return SOCKET_FAMILY_ANY;
 }
 
-static enum stream_framing framing_of(enum statsd_transport transport)
-{
-    return transport == STATSD_TRANSPORT_UNIXSTREAM ? STREAM_FRAMING_LENGTH
-                                                    : STREAM_FRAMING_NEWLINE;
-}
-
 static int bind_path(struct statsd_receiver *statsd, const struct statsd_endpoint *endpoint)
 {
     bool is_stream = statsd_transport_is_stream(endpoint->transport);
@@ -116,7 +109,7 @@ static int bind_path(struct statsd_receiver *statsd, const struct statsd_endpoin
     if (fd < 0) {
         return bind_failed(statsd, endpoint, fd, NULL);
     }
-    statsd_shard_add_listener(&statsd->shards[0], fd, is_stream, framing_of(endpoint->transport));
+    statsd_shard_add_listener(&statsd->shards[0], fd, endpoint);
     log_listening(statsd, endpoint, &report);
     return 0;
 }
@@ -140,7 +133,7 @@ static int bind_group(struct statsd_receiver *statsd, const struct statsd_endpoi
             return bind_failed(statsd, endpoint, fd, NULL);
         }
         *address = report.local;
-        statsd_shard_add_listener(&statsd->shards[i], fd, is_stream, STREAM_FRAMING_NEWLINE);
+        statsd_shard_add_listener(&statsd->shards[i], fd, endpoint);
         if (i == 0) {
             log_listening(statsd, endpoint, &report);
         }
@@ -180,10 +173,9 @@ static int build_shards(struct statsd_receiver *statsd)
     if (statsd->shards == NULL) {
         return -ENOMEM;
     }
-    budget_init(&statsd->series_budget, statsd->config.cardinality_limit);
     for (uint32_t i = 0; i < count; i++) {
-        int err = statsd_shard_init(&statsd->shards[i], &statsd->config, statsd->home,
-                                    &statsd->home->shards[i], &statsd->series_budget);
+        int err = statsd_shard_init(&statsd->shards[i], statsd->receiver.id, &statsd->config,
+                                    statsd->home, &statsd->home->shards[i]);
         if (err != 0) {
             return err;
         }

@@ -19,6 +19,8 @@
 #define LEAVE_STREAMS_MS 250
 /* Series stay in the table for at least this many windows without a point. */
 #define IDLE_WINDOWS_MIN 2
+/* Series that a table takes from its budget at once. */
+#define SERIES_LEASE_COUNT 1024
 /* Turns given to sockets to close when a receiver is torn down: about two seconds. */
 #define STOP_TURNS_MAX 2000
 
@@ -26,11 +28,51 @@ _Static_assert(STATSD_WHY_LIMIT <= STATS_LINE_REASON_MAX, "each reason has a cou
 
 /* --- the route ------------------------------------------------------------------------------- */
 
+/* A sample for people, at most one per listener and reason in LOG_LIMIT_INTERVAL_MS. */
+static void log_refused(struct statsd_shard *shard, enum statsd_why why, struct slice bytes)
+{
+    uint64_t suppressed_count = 0;
+    struct statsd_listener *listener = shard->decoding;
+    if (!log_limit_admit(&listener->refused_limits[why], loop_now_mono_ns(shard->worker->loop),
+                         &suppressed_count)) {
+        return;
+    }
+    char sample[LOG_SAMPLE_TEXT_BYTES];
+    log_warn("line_refused", LOG_TEXT("receiver", shard->receiver_id),
+             LOG_TEXT("transport", statsd_transport_name(listener->endpoint->transport)),
+             LOG_TEXT("endpoint", listener->endpoint->text),
+             LOG_TEXT("thread", shard->worker->name), LOG_TEXT("reason", statsd_why_label(why)),
+             LOG_TEXT("sample", log_escape_sample(bytes, sample)),
+             LOG_U64("suppressed", suppressed_count));
+}
+
+static void shard_on_bad(struct statsd_sink *sink, enum statsd_why why, struct slice line)
+{
+    log_refused(CONTAINER_OF(sink, struct statsd_shard, sink), why, line);
+}
+
+/* Some of these points have tags that no series may be born with. */
+static void sample_bad_tags(struct statsd_shard *shard)
+{
+    for (uint32_t i = 0; i < shard->sink.point_count; i++) {
+        const struct point *point = &shard->points[i];
+        enum statsd_why why;
+        if (point->tags.len > 0 && !statsd_tags_are_valid(&shard->config->line, point->tags,
+                                                          (enum tag_style)point->tag_style, &why)) {
+            log_refused(shard, why, point->tags);
+        }
+    }
+}
+
 static void shard_on_points(struct statsd_sink *sink)
 {
     struct statsd_shard *shard = CONTAINER_OF(sink, struct statsd_shard, sink);
+    uint64_t bad_tags_before = counter_read(&shard->stats.invalid_bare_tag);
     shard_ingest(&shard->seal, sink->points, sink->point_count,
                  loop_now_unix_ns(shard->worker->loop), &shard->stats);
+    if (WEIR_UNLIKELY(counter_read(&shard->stats.invalid_bare_tag) != bad_tags_before)) {
+        sample_bad_tags(shard);
+    }
 }
 
 /* Moves what the decoder counted into the books; nothing to do for a burst of good lines. */
@@ -60,6 +102,7 @@ static void shard_on_burst(struct dgram *dgram, const struct slice *segments, si
 {
     struct statsd_listener *listener = CONTAINER_OF(dgram, struct statsd_listener, dgram);
     struct statsd_shard *shard = listener->shard;
+    shard->decoding = listener;
     for (size_t i = 0; i < count; i++) {
         statsd_decode(&shard->config->line, segments[i], &shard->sink);
     }
@@ -71,6 +114,7 @@ static void shard_on_lines(struct stream *stream, struct slice lines)
 {
     struct statsd_listener *listener = CONTAINER_OF(stream, struct statsd_listener, stream);
     struct statsd_shard *shard = listener->shard;
+    shard->decoding = listener;
     uint64_t line_count_before = shard->sink.counts.line_count;
     statsd_decode(&shard->config->line, lines, &shard->sink);
     statsd_flush(&shard->sink);
@@ -141,15 +185,20 @@ static int open_dgram(struct statsd_shard *shard, struct statsd_listener *listen
     return dgram_open(&listener->dgram, listener->fd);
 }
 
-static int open_stream(struct statsd_shard *shard, struct statsd_listener *listener,
-                       enum stream_framing framing)
+static enum stream_framing framing_of(enum statsd_transport transport)
+{
+    return transport == STATSD_TRANSPORT_UNIXSTREAM ? STREAM_FRAMING_LENGTH
+                                                    : STREAM_FRAMING_NEWLINE;
+}
+
+static int open_stream(struct statsd_shard *shard, struct statsd_listener *listener)
 {
     listener->stream = (struct stream){
         .loop = shard->worker->loop,
         .stats = &shard->stats,
         .options =
             {
-                .framing = framing,
+                .framing = framing_of(listener->endpoint->transport),
                 .line_max_bytes = STATSD_LINE_MAX_BYTES,
                 .connections_max = shard->config->connection_max_count,
                 .age_max_ms = shard->config->connection_max_age_ns / CLOCK_NS_PER_MS,
@@ -163,8 +212,7 @@ static int open_stream(struct statsd_shard *shard, struct statsd_listener *liste
 
 static int open_listener(struct statsd_shard *shard, struct statsd_listener *listener)
 {
-    int err = listener->is_stream ? open_stream(shard, listener, listener->framing)
-                                  : open_dgram(shard, listener);
+    int err = listener->is_stream ? open_stream(shard, listener) : open_dgram(shard, listener);
     if (err == 0) {
         listener->fd = -1; /* moved in */
         listener->is_open = true;
@@ -267,31 +315,27 @@ static uint32_t idle_windows(const struct statsd_config *config)
     return windows < UINT16_MAX ? (uint32_t)windows : UINT16_MAX;
 }
 
-/* Quota moves in blocks small enough that shards share a small limit fairly. */
-static uint32_t lease_block(uint32_t limit, uint32_t shard_count)
-{
-    uint32_t block = limit / (8 * shard_count) + 1;
-    return block < 1024 ? block : 1024;
-}
-
-int statsd_shard_init(struct statsd_shard *shard, const struct statsd_config *config,
-                      const struct receiver_home *home, struct worker *worker,
-                      struct budget *series_budget)
+int statsd_shard_init(struct statsd_shard *shard, const char *receiver_id,
+                      const struct statsd_config *config, const struct receiver_home *home,
+                      struct worker *worker)
 {
     memset(shard, 0, sizeof(*shard));
     shard->hook.on_turn = shard_on_turn;
     shard->worker = worker;
     shard->egress = home->egress;
     shard->config = config;
+    shard->receiver_id = receiver_id;
     shard->window_timer.on_fire = shard_on_window_timer;
     shard->leave_timer.on_fire = shard_on_leave_timer;
     shard->sink.points = shard->points;
     shard->sink.point_cap = POINT_BURST_MAX;
     shard->sink.on_points = shard_on_points;
+    shard->sink.on_bad = shard_on_bad;
     int err = shard_init(&shard->shard, worker->id, home->sketch_max_bytes);
     if (err != 0) {
         return err;
     }
+    budget_init(&shard->series_budget, config->cardinality_limit);
     const struct seal_options options = {
         .series =
             {
@@ -303,8 +347,8 @@ int statsd_shard_init(struct statsd_shard *shard, const struct statsd_config *co
                 .tags_are_valid =
                     config->line.simple_tags ? tags_are_valid_simple : tags_are_valid_strict,
             },
-        .series_budget = series_budget,
-        .lease_block_count = lease_block(config->cardinality_limit, home->shard_count),
+        .series_budget = &shard->series_budget,
+        .lease_block_count = SERIES_LEASE_COUNT,
         .interval_ns = config->interval_ns,
         .idle_window_max = idle_windows(config),
     };
@@ -327,12 +371,15 @@ void statsd_shard_fini(struct statsd_shard *shard)
     shard_fini(&shard->shard);
 }
 
-void statsd_shard_add_listener(struct statsd_shard *shard, int fd, bool is_stream,
-                               enum stream_framing framing)
+void statsd_shard_add_listener(struct statsd_shard *shard, int fd,
+                               const struct statsd_endpoint *endpoint)
 {
     ASSERT(shard->listener_count < STATSD_LISTENERS_MAX && fd >= 0);
-    shard->listeners[shard->listener_count] = (struct statsd_listener){
-        .shard = shard, .fd = fd, .is_stream = is_stream, .framing = framing};
+    shard->listeners[shard->listener_count] =
+        (struct statsd_listener){.shard = shard,
+                                 .endpoint = endpoint,
+                                 .fd = fd,
+                                 .is_stream = statsd_transport_is_stream(endpoint->transport)};
     shard->listener_count++;
 }
 

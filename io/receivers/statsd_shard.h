@@ -16,6 +16,7 @@
 
 #include "codecs/statsd_line.h"
 #include "core/base/defs.h"
+#include "core/base/log.h"
 #include "core/engine/seal.h"
 #include "core/engine/shard.h"
 #include "core/engine/stats.h"
@@ -42,23 +43,27 @@ struct statsd_listener {
         struct dgram dgram;
         struct stream stream;
     };
-    int fd; /* owned until it moves into the member */
+    const struct statsd_endpoint *endpoint; /* borrowed */
+    int fd;                                 /* owned until it moves into the member */
     bool is_stream;
-    enum stream_framing framing;
     bool is_open;
+    struct log_limit refused_limits[STATSD_WHY_LIMIT]; /* of samples in the log, by reason */
 };
 
 struct statsd_shard {
     struct worker_hook hook;
     struct worker *worker;              /* borrowed */
+    const char *receiver_id;            /* borrowed; for the log */
     struct worker *egress;              /* borrowed; woken when slices cross */
     const struct statsd_config *config; /* borrowed */
     struct shard shard;
+    struct budget series_budget; /* its own: that series count once is the merge's business */
     struct seal_table seal;
     struct statsd_sink sink;
     struct statsd_counts booked; /* what of sink.counts is in the stats already */
     struct point points[POINT_BURST_MAX];
     struct statsd_listener listeners[STATSD_LISTENERS_MAX];
+    struct statsd_listener *decoding; /* whose bytes are being decoded */
     uint32_t listener_count;
     uint32_t open_count; /* listeners that have yet to close */
     struct timer window_timer;
@@ -72,16 +77,16 @@ struct statsd_shard {
 /*
  * Tables and buffers, no sockets. `worker` is its thread. 0 or -ENOMEM.
  */
-WEIR_MUST_USE int statsd_shard_init(struct statsd_shard *shard, const struct statsd_config *config,
-                                    const struct receiver_home *home, struct worker *worker,
-                                    struct budget *series_budget);
+WEIR_MUST_USE int statsd_shard_init(struct statsd_shard *shard, const char *receiver_id,
+                                    const struct statsd_config *config,
+                                    const struct receiver_home *home, struct worker *worker);
 
 /* Closes descriptors that were never started. It must be idle or done. Idempotent. */
 void statsd_shard_fini(struct statsd_shard *shard);
 
-/* Main thread, before start: moves a bound socket in. `framing` is for streams. */
-void statsd_shard_add_listener(struct statsd_shard *shard, int fd, bool is_stream,
-                               enum stream_framing framing);
+/* Main thread, before start: moves a bound socket in. `endpoint` is the configuration's. */
+void statsd_shard_add_listener(struct statsd_shard *shard, int fd,
+                               const struct statsd_endpoint *endpoint);
 
 /* Main thread: begins to receive. 0 or negative. */
 WEIR_MUST_USE int statsd_shard_start(struct statsd_shard *shard);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * otlp_shard — the OTLP receiver's part on one shard: ports, connections, the three servers.
+ *
+ *     tcp_front ─┬─▶ http1_server ──▶ otlp_http1 ─┐
+ *                └─▶ h2_server ─┬─▶ otlp_h2 ──────┼─▶ otlp_intake ─▶ pipelines
+ *                               └─▶ grpc_server ──┘
+ *
+ * Its memory belongs to the receiver; all but the atomic is touched by the shard's thread only,
+ * once it is started.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/defs.h"
+#include "core/engine/stats.h"
+#include "io/grpc_server.h"
+#include "io/h2_server.h"
+#include "io/http1_server.h"
+#include "io/receivers/otlp_config.h"
+#include "io/receivers/otlp_http.h"
+#include "io/receivers/otlp_intake.h"
+#include "io/receivers/receiver.h"
+#include "io/tcp_front.h"
+#include "io/worker.h"
+
+enum otlp_shard_state {
+    OTLP_SHARD_IDLE,
+    OTLP_SHARD_RECEIVING,
+    OTLP_SHARD_LEAVING, /* no new connections; those there finish what they began */
+    OTLP_SHARD_DONE,
+};
+
+struct otlp_shard {
+    struct worker_hook hook;
+    struct worker *worker;                        /* borrowed */
+    struct worker *egress;                        /* borrowed; woken when parts crossed */
+    const struct otlp_config *config;             /* borrowed */
+    const char *receiver_id;                      /* borrowed; for the log */
+    struct tls_context *tls[OTLP_PROTOCOL_COUNT]; /* borrowed; NULL in the clear */
+    int fds[OTLP_PROTOCOL_COUNT];                 /* owned until start; -1 for none */
+    struct tcp_front fronts[OTLP_PROTOCOL_COUNT];
+    struct http1_server http1;
+    struct h2_server h2;
+    struct grpc_server grpc;
+    struct grpc_method methods[SIGNAL_COUNT]; /* known to `grpc` */
+    struct otlp_intake intake;
+    struct otlp_http_answer answer; /* of the request being judged */
+    struct timer leave_timer;
+    uint32_t open_count; /* fronts and servers that have yet to close */
+    uint32_t h2_request_count;
+    enum otlp_shard_state state;
+    bool has_h2;
+    struct receiver_stats stats;
+    _Atomic bool is_done; /* the shard writes (release), main reads (acquire) */
+};
+
+/* No sockets yet. 0 or -ENOMEM; otlp_shard_fini is fine after either. */
+WEIR_MUST_USE int otlp_shard_init(struct otlp_shard *shard, const char *receiver_id,
+                                  const struct otlp_config *config,
+                                  const struct receiver_home *home, struct worker *worker);
+
+/* It must be idle or done. Idempotent. */
+void otlp_shard_fini(struct otlp_shard *shard);
+
+/* All from the main thread. */
+
+/* The pipelines by signal; from now on nothing goes to earlier ones. */
+void otlp_shard_connect(struct otlp_shard *shard, const struct otlp_routes routes[SIGNAL_COUNT]);
+WEIR_MUST_USE int otlp_shard_start(struct otlp_shard *shard);
+void otlp_shard_send_away(struct otlp_shard *shard);
+void otlp_shard_drain(struct otlp_shard *shard);
+/* Ends at once what is left, and waits for it. Idempotent. */
+void otlp_shard_stop(struct otlp_shard *shard);
