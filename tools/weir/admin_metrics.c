@@ -47,6 +47,7 @@ static void put_sample(struct bytes *out, const char *metric, const char *labels
 /* An instance of a scope and the labels that tell it from the others. */
 struct instance {
     const void *stats;
+    uint32_t signals; /* of an exporter */
     char labels[256];
 };
 
@@ -56,6 +57,7 @@ struct instances {
     struct instance items[INSTANCES_MAX];
     uint32_t count;
     struct receiver_stats sums[INSTANCES_MAX];
+    struct processor_stats processor_sums[INSTANCES_MAX];
 };
 
 /* The next place, or NULL where the page is full: a bound of the page, not of the books. */
@@ -85,6 +87,21 @@ static void collect_receivers(const struct graph *graph, struct instances *list)
     }
 }
 
+/* An exporter that is shared by several signals counts them together. */
+static const char *data_type_of(uint32_t signals)
+{
+    switch (signals) {
+    case SIGNAL_BIT(SIGNAL_TRACES):
+        return "traces";
+    case SIGNAL_BIT(SIGNAL_METRICS):
+        return "metrics";
+    case SIGNAL_BIT(SIGNAL_LOGS):
+        return "logs";
+    default:
+        return "all";
+    }
+}
+
 static void collect_exporters(const struct graph *graph, struct instances *list)
 {
     for (uint32_t i = 0; i < graph->exporter_count; i++) {
@@ -92,8 +109,43 @@ static void collect_exporters(const struct graph *graph, struct instances *list)
         struct instance *instance =
             entry == NULL ? NULL : add_instance(list, &entry->exporter->stats);
         if (instance != NULL) {
+            instance->signals = entry->signals;
             (void)snprintf(instance->labels, sizeof(instance->labels),
-                           "exporter=\"%s\",data_type=\"metrics\"", entry->id);
+                           "exporter=\"%s\",data_type=\"%s\"", entry->id,
+                           data_type_of(entry->signals));
+        }
+    }
+}
+
+/* The instances of one processor of one pipeline: on every shard, and at the egress. */
+static void sum_processor(const struct graph_stage *stage, uint32_t index,
+                          struct processor_stats *sum)
+{
+    for (uint32_t i = 0; i < stage->shard_count && index < stage->leading_count; i++) {
+        books_add_processor(stage->shard_halves[i].chain.processors[index], sum);
+    }
+    if (stage->has_half && index < stage->leading_count) {
+        books_add_processor(stage->half.leading.processors[index], sum);
+    } else if (stage->has_half) {
+        books_add_processor(stage->half.behind.processors[index - stage->leading_count], sum);
+    }
+}
+
+static void collect_processors(const struct graph *graph, struct instances *list)
+{
+    static const char *const signals[SIGNAL_COUNT] = {"traces", "metrics", "logs"};
+    for (uint32_t i = 0; i < graph->pipeline_count; i++) {
+        const struct graph_stage *stage = &graph->stages[i];
+        for (uint32_t j = 0; j < stage->prototype_count; j++) {
+            struct processor_stats *sum = &list->processor_sums[list->count];
+            struct instance *instance = add_instance(list, sum);
+            if (instance == NULL) {
+                return;
+            }
+            sum_processor(stage, j, sum);
+            (void)snprintf(instance->labels, sizeof(instance->labels),
+                           "processor=\"%s\",otel_signal=\"%s\",pipeline=\"%s\"", stage->ids[j],
+                           signals[stage->pipeline->signal], graph->pipeline_ids[i]);
         }
     }
 }
@@ -173,41 +225,76 @@ static void put_collector_receivers(struct bytes *out, const struct instances *l
     for (uint32_t i = 0; i < list->count; i++) {
         const struct receiver_stats *sum = list->items[i].stats;
         put_sample(out, "otelcol_receiver_accepted_metric_points", list->items[i].labels, "",
-                   counter_read(&sum->items_folded) + counter_read(&sum->items_filtered));
+                   counter_read(&sum->items_folded) + counter_read(&sum->items_filtered) +
+                       counter_read(&sum->accepted_points));
     }
     put_head(out, "otelcol_receiver_refused_metric_points", STATS_COUNTER,
              "Items that could not enter the pipeline.");
     for (uint32_t i = 0; i < list->count; i++) {
         put_sample(out, "otelcol_receiver_refused_metric_points", list->items[i].labels, "",
-                   books_invalid(list->items[i].stats));
+                   books_invalid(list->items[i].stats) +
+                       counter_read(
+                           &((const struct receiver_stats *)list->items[i].stats)->refused_points));
+    }
+}
+
+/* What the Collector counts of an exporter, by the kind of its items. */
+struct exporter_metric {
+    const char *name; /* before the items' word */
+    const char *help;
+    uint64_t (*read)(const struct exporter_stats *stats);
+};
+
+static uint64_t read_sent(const struct exporter_stats *stats)
+{
+    return counter_read(&stats->items_delivered);
+}
+
+static uint64_t read_failed(const struct exporter_stats *stats)
+{
+    return counter_read(&stats->items_rejected) + counter_read(&stats->items_rejected_partial) +
+           counter_read(&stats->items_dropped_retry) + counter_read(&stats->items_dropped_shutdown);
+}
+
+static uint64_t read_not_queued(const struct exporter_stats *stats)
+{
+    return counter_read(&stats->items_dropped_queue_full);
+}
+
+static const struct exporter_metric exporter_metrics[] = {
+    {"otelcol_exporter_sent_", "Items that the upstream accepted.", read_sent},
+    {"otelcol_exporter_send_failed_", "Items given up after sending failed.", read_failed},
+    {"otelcol_exporter_enqueue_failed_", "Items that found no room in the queue.", read_not_queued},
+};
+
+static void put_exporter_metric(struct bytes *out, const struct exporter_metric *metric,
+                                enum signal signal, const struct instances *list)
+{
+    static const char *const words[SIGNAL_COUNT] = {"spans", "metric_points", "log_records"};
+    char name[96];
+    bool has_head = false;
+    (void)snprintf(name, sizeof(name), "%s%s", metric->name, words[signal]);
+    for (uint32_t i = 0; i < list->count; i++) {
+        uint32_t signals = list->items[i].signals;
+        bool is_single = (signals & (signals - 1)) == 0;
+        if ((is_single && (signals & SIGNAL_BIT(signal)) == 0) ||
+            (!is_single && signal != SIGNAL_METRICS)) {
+            continue;
+        }
+        if (!has_head) {
+            put_head(out, name, STATS_COUNTER, metric->help);
+            has_head = true;
+        }
+        put_sample(out, name, list->items[i].labels, "", metric->read(list->items[i].stats));
     }
 }
 
 static void put_collector_exporters(struct bytes *out, const struct instances *list)
 {
-    put_head(out, "otelcol_exporter_sent_metric_points", STATS_COUNTER,
-             "Items that the upstream accepted.");
-    for (uint32_t i = 0; i < list->count; i++) {
-        const struct exporter_stats *stats = list->items[i].stats;
-        put_sample(out, "otelcol_exporter_sent_metric_points", list->items[i].labels, "",
-                   counter_read(&stats->items_delivered));
-    }
-    put_head(out, "otelcol_exporter_send_failed_metric_points", STATS_COUNTER,
-             "Items given up after sending failed.");
-    for (uint32_t i = 0; i < list->count; i++) {
-        const struct exporter_stats *stats = list->items[i].stats;
-        put_sample(out, "otelcol_exporter_send_failed_metric_points", list->items[i].labels, "",
-                   counter_read(&stats->items_rejected) +
-                       counter_read(&stats->items_rejected_partial) +
-                       counter_read(&stats->items_dropped_retry) +
-                       counter_read(&stats->items_dropped_shutdown));
-    }
-    put_head(out, "otelcol_exporter_enqueue_failed_metric_points", STATS_COUNTER,
-             "Items that found no room in the queue.");
-    for (uint32_t i = 0; i < list->count; i++) {
-        const struct exporter_stats *stats = list->items[i].stats;
-        put_sample(out, "otelcol_exporter_enqueue_failed_metric_points", list->items[i].labels, "",
-                   counter_read(&stats->items_dropped_queue_full));
+    for (size_t i = 0; i < COUNT_OF(exporter_metrics); i++) {
+        for (uint32_t j = 0; j < SIGNAL_COUNT; j++) {
+            put_exporter_metric(out, &exporter_metrics[i], (enum signal)j, list);
+        }
     }
 }
 
@@ -247,6 +334,9 @@ void admin_page_metrics(const struct life *life, struct bytes *out)
     collect_exporters(life->graph, &list);
     put_scope(out, STATS_EXPORTER, life->graph, &list);
     put_collector_exporters(out, &list);
+    memset(&list, 0, sizeof(list));
+    collect_processors(life->graph, &list);
+    put_scope(out, STATS_PROCESSOR, life->graph, &list);
     memset(&list, 0, sizeof(list));
     collect_workers(life, &list);
     put_scope(out, STATS_WORKER, life->graph, &list);

@@ -118,6 +118,18 @@ static void put_receivers(struct json_out *json, const struct graph *graph)
     json_out_close(json, ']');
 }
 
+static void put_signals(struct json_out *json, uint32_t signals)
+{
+    json_out_key(json, slice_of_text("signals"));
+    json_out_open(json, '[');
+    for (uint32_t i = 0; i < SIGNAL_COUNT; i++) {
+        if ((signals & SIGNAL_BIT(i)) != 0) {
+            json_out_string(json, slice_of_text(graph_signal_name((enum graph_signal)i)));
+        }
+    }
+    json_out_close(json, ']');
+}
+
 static void put_exporters(struct json_out *json, const struct graph *graph)
 {
     json_out_key(json, slice_of_text("exporters"));
@@ -129,6 +141,7 @@ static void put_exporters(struct json_out *json, const struct graph *graph)
         }
         json_out_open(json, '{');
         put_text(json, "id", entry->id);
+        put_signals(json, entry->signals);
         put_rows(json, STATS_EXPORTER, &entry->exporter->stats);
         json_out_close(json, '}');
     }

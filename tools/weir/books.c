@@ -32,6 +32,11 @@ void books_sum_receiver(const struct receiver *receiver, struct receiver_stats *
     }
 }
 
+void books_add_processor(const struct processor *processor, struct processor_stats *sum)
+{
+    add_rows(STATS_PROCESSOR, sum, &processor->stats);
+}
+
 uint64_t books_invalid(const struct receiver_stats *sum)
 {
     uint64_t total = counter_read(&sum->invalid_bare_tag) +
@@ -64,7 +69,8 @@ void books_read(const struct graph *graph, struct books *books)
     books->wire_is_balanced = counter_read(&in->wire_received) ==
                               counter_read(&in->wire_parsed) + counter_read(&in->wire_refused) +
                                   counter_read(&in->wire_dropped_truncated) +
-                                  counter_read(&in->wire_dropped_too_long);
+                                  counter_read(&in->wire_dropped_too_long) +
+                                  counter_read(&in->wire_dropped_invalid);
     books->items_are_balanced =
         counter_read(&in->items_decoded) == books->items_accepted + books->items_invalid;
     books->out_is_balanced =
@@ -86,12 +92,15 @@ void books_log(const struct graph *graph, const char *event)
     LOG_AT(is_balanced ? LOG_LEVEL_INFO : LOG_LEVEL_WARN, event, LOG_BOOL("balanced", is_balanced),
            LOG_U64("wire_received", counter_read(&in->wire_received)),
            LOG_U64("wire_parsed", counter_read(&in->wire_parsed)),
+           LOG_U64("wire_refused", counter_read(&in->wire_refused)),
            LOG_U64("wire_dropped", counter_read(&in->wire_dropped_truncated) +
-                                       counter_read(&in->wire_dropped_too_long)),
+                                       counter_read(&in->wire_dropped_too_long) +
+                                       counter_read(&in->wire_dropped_invalid)),
            LOG_U64("kernel_dropped_at_least", counter_read(&in->kernel_dropped)),
            LOG_U64("unread_at_close", counter_read(&in->unread_at_close)),
            LOG_U64("items_decoded", counter_read(&in->items_decoded)),
            LOG_U64("items_folded", counter_read(&in->items_folded)),
+           LOG_U64("items_forwarded", counter_read(&in->items_forwarded)),
            LOG_U64("items_filtered", counter_read(&in->items_filtered)),
            LOG_U64("items_invalid", books.items_invalid),
            LOG_U64("points_emitted", counter_read(&in->points_emitted)),

@@ -27,6 +27,9 @@ struct books {
 /* One receiver's counters over all its threads. */
 void books_sum_receiver(const struct receiver *receiver, struct receiver_stats *sum);
 
+/* One instance's counters on top of `sum`. */
+void books_add_processor(const struct processor *processor, struct processor_stats *sum);
+
 /* All refused lines and samples of such a sum. */
 uint64_t books_invalid(const struct receiver_stats *sum);
 

@@ -4,37 +4,55 @@
  */
 #include "tools/weir/components.h"
 
+#include "core/processors/attributes_processor.h"
+#include "core/processors/filter_processor.h"
+#include "core/processors/probabilistic_sampler_processor.h"
+#include "core/processors/resource_processor.h"
 #include "exporters/debug_exporter.h"
 #include "exporters/file_exporter.h"
+#include "exporters/nop_exporter.h"
+#include "exporters/otlp_grpc_exporter.h"
 #include "exporters/otlp_http_exporter.h"
 #include "exporters/prom_pull_exporter.h"
+#include "io/receivers/otlp_receiver.h"
 #include "io/receivers/statsd_receiver.h"
 
 static const struct receiver_type receiver_types[] = {
-    {"statsd", statsd_receiver_new},
+    {"otlp", otlp_receiver_new, SIGNALS_ALL},
+    {"statsd", statsd_receiver_new, SIGNAL_BIT(SIGNAL_METRICS)},
+};
+
+/* `batch` and `memory_limiter` are no processors of this kind: tools/weir/graph_stage.c. */
+static const struct processor_type processor_types[] = {
+    {"attributes", attributes_processor_new},
+    {"filter", filter_processor_new},
+    {"probabilistic_sampler", probabilistic_sampler_processor_new},
+    {"resource", resource_processor_new},
 };
 
 static const struct exporter_type exporter_types[] = {
-    {"debug", debug_exporter_new},          {"file", file_exporter_new},
-    {"otlphttp", otlp_http_exporter_new},   {"otlp_http", otlp_http_exporter_new},
-    {"prometheus", prom_pull_exporter_new},
+    {"debug", debug_exporter_new, SIGNALS_ALL, false},
+    {"file", file_exporter_new, SIGNALS_ALL, true},
+    {"nop", nop_exporter_new, SIGNALS_ALL, false},
+    {"otlp", otlp_grpc_exporter_new, SIGNALS_ALL, false},
+    {"otlp_grpc", otlp_grpc_exporter_new, SIGNALS_ALL, false},
+    {"otlphttp", otlp_http_exporter_new, SIGNALS_ALL, false},
+    {"otlp_http", otlp_http_exporter_new, SIGNALS_ALL, false},
+    {"prometheus", prom_pull_exporter_new, SIGNAL_BIT(SIGNAL_METRICS), true},
 };
 
-static const char *const known_receivers[] = {"statsd", NULL};
-static const char *const known_exporters[] = {"debug",     "file",       "otlphttp",
-                                              "otlp_http", "prometheus", NULL};
+static const char *const known_receivers[] = {"otlp", "statsd", NULL};
+static const char *const known_processors[] = {
+    "attributes", "batch", "filter", "memory_limiter", "probabilistic_sampler", "resource", NULL};
+static const char *const known_exporters[] = {
+    "debug", "file", "nop", "otlp", "otlp_grpc", "otlphttp", "otlp_http", "prometheus", NULL};
 static const char *const known_extensions[] = {"health_check", NULL};
 
-static const char *const planned_receivers[] = {"otlp", "awsxray", "awsecscontainermetrics",
-                                                "prometheus", NULL};
+static const char *const planned_receivers[] = {"awsxray", "awsecscontainermetrics", "prometheus",
+                                                NULL};
 static const char *const planned_processors[] = {
-    "batch",
-    "memory_limiter",
-    "attributes",
-    "resource",
     "resource_detection",
     "resourcedetection",
-    "filter",
     "span",
     "metrics_transform",
     "metricstransform",
@@ -43,12 +61,9 @@ static const char *const planned_processors[] = {
     "deltatorate",
     "groupbytrace",
     "tail_sampling",
-    "probabilistic_sampler",
     NULL,
 };
 static const char *const planned_exporters[] = {
-    "otlp",
-    "otlp_grpc",
     "awsxray",
     "awsemf",
     "awscloudwatchlogs",
@@ -66,6 +81,7 @@ static const struct graph_types types = {
     .known =
         {
             [GRAPH_RECEIVER] = known_receivers,
+            [GRAPH_PROCESSOR] = known_processors,
             [GRAPH_EXPORTER] = known_exporters,
             [GRAPH_EXTENSION] = known_extensions,
         },
@@ -83,6 +99,16 @@ const struct receiver_type *components_find_receiver(struct slice type)
     for (size_t i = 0; i < COUNT_OF(receiver_types); i++) {
         if (slice_is_text(type, receiver_types[i].type)) {
             return &receiver_types[i];
+        }
+    }
+    return NULL;
+}
+
+const struct processor_type *components_find_processor(struct slice type)
+{
+    for (size_t i = 0; i < COUNT_OF(processor_types); i++) {
+        if (slice_is_text(type, processor_types[i].type)) {
+            return &processor_types[i];
         }
     }
     return NULL;

@@ -23,7 +23,8 @@ static struct graph_exporter **find_exporter(struct graph *old, const struct gra
     for (uint32_t i = 0; old != NULL && i < old->exporter_count; i++) {
         struct graph_exporter *candidate = old->exporters[i];
         if (candidate != NULL && strcmp(candidate->id, wanted->id) == 0 &&
-            strcmp(candidate->settings, wanted->settings) == 0) {
+            strcmp(candidate->settings, wanted->settings) == 0 &&
+            candidate->signals == wanted->signals) {
             return &old->exporters[i];
         }
     }
@@ -110,6 +111,42 @@ static int open_receivers(struct graph *graph, struct graph *old, struct receive
     return 0;
 }
 
+/* Will the new graph keep this exporter of the old one? */
+static bool is_adopted(const struct graph *graph, struct graph *old,
+                       struct graph_exporter *const *entry)
+{
+    for (uint32_t i = 0; i < graph->exporter_count; i++) {
+        if (find_exporter(old, graph->exporters[i]) == entry) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What only one can have, an address, goes to the first new exporter that wants it. */
+static void offer_to_heirs(struct graph *graph, struct graph *old, const struct exporter *leaving)
+{
+    for (uint32_t i = 0; i < graph->exporter_count; i++) {
+        struct graph_exporter *fresh = graph->exporters[i];
+        bool is_new = find_exporter(old, fresh) == NULL;
+        if (is_new && fresh->exporter->ops == leaving->ops &&
+            leaving->ops->take_over(fresh->exporter, leaving)) {
+            return;
+        }
+    }
+}
+
+static void hand_over(struct graph *graph, struct graph *old)
+{
+    for (uint32_t i = 0; old != NULL && i < old->exporter_count; i++) {
+        const struct graph_exporter *entry = old->exporters[i];
+        if (entry != NULL && entry->is_open && entry->exporter->ops->take_over != NULL &&
+            !is_adopted(graph, old, &old->exporters[i])) {
+            offer_to_heirs(graph, old, entry->exporter);
+        }
+    }
+}
+
 struct open_call {
     struct graph *graph;
     struct graph *old;
@@ -119,6 +156,7 @@ struct open_call {
 static void open_exporters(struct worker *worker, void *argument)
 {
     struct open_call *call = argument;
+    hand_over(call->graph, call->old);
     for (uint32_t i = 0; i < call->graph->exporter_count && call->err == 0; i++) {
         struct graph_exporter *entry = call->graph->exporters[i];
         if (find_exporter(call->old, entry) != NULL) {
@@ -134,23 +172,80 @@ static void open_exporters(struct worker *worker, void *argument)
     }
 }
 
-/* Every turn of the egress thread: held batches are offered again. */
-static bool retry_pipelines(struct worker_hook *hook, struct worker *worker)
+static void graph_on_batch_timer(struct timer *timer, uint64_t now_mono_ns)
 {
-    (void)worker;
-    struct graph *graph = CONTAINER_OF(hook, struct graph, retry_hook);
+    /* Its only use is to wake the loop: the hook looks at the batches. */
+    (void)timer;
+    (void)now_mono_ns;
+}
+
+/* Shards whose requests wait are told that answers are on their way. */
+static void wake_answered(struct graph *graph)
+{
+    bool has_answered = false;
     for (uint32_t i = 0; i < graph->pipeline_count; i++) {
-        (void)pipeline_retry(&graph->pipelines[i]);
+        has_answered = has_answered || graph->pipelines[i].has_answered;
+        graph->pipelines[i].has_answered = false;
     }
-    return false;
+    for (uint32_t i = 0; has_answered && i < graph->home->shard_count; i++) {
+        worker_wake(&graph->home->shards[i]);
+    }
+}
+
+static void arm_batch_timer(struct graph *graph, struct worker *worker)
+{
+    uint64_t next_mono_ns = UINT64_MAX;
+    for (uint32_t i = 0; i < graph->pipeline_count; i++) {
+        uint64_t own_mono_ns = egress_half_next_mono_ns(&graph->stages[i].half);
+        next_mono_ns = own_mono_ns < next_mono_ns ? own_mono_ns : next_mono_ns;
+    }
+    if (next_mono_ns == UINT64_MAX) {
+        loop_timer_cancel(worker->loop, &graph->batch_timer);
+    } else if (!timer_is_armed(&graph->batch_timer) ||
+               graph->batch_timer.deadline_mono_ns != next_mono_ns) {
+        int err = loop_timer_arm(worker->loop, &graph->batch_timer, next_mono_ns);
+        /* Without its timer a batch leaves with the next turn, whatever brings it. */
+        if (err != 0) {
+            log_debug("batch_timer_refused", LOG_FAULT("reason", err));
+        }
+    }
+}
+
+/* Every turn of the egress thread: lanes are read, due batches leave, held ones are offered again.
+ */
+static bool graph_on_turn(struct worker_hook *hook, struct worker *worker)
+{
+    struct graph *graph = CONTAINER_OF(hook, struct graph, hook);
+    uint64_t now_mono_ns = loop_now_mono_ns(worker->loop);
+    uint64_t now_unix_ns = loop_now_unix_ns(worker->loop);
+    bool has_more = false;
+    for (uint32_t i = 0; i < graph->pipeline_count; i++) {
+        has_more =
+            graph_stage_turn(&graph->stages[i], now_mono_ns, now_unix_ns, graph->is_flushing) ||
+            has_more;
+    }
+    wake_answered(graph);
+    arm_batch_timer(graph, worker);
+    return has_more;
 }
 
 static void add_hook(struct worker *worker, void *argument)
 {
     struct graph *graph = argument;
-    graph->retry_hook.on_turn = retry_pipelines;
-    worker_add_hook(worker, &graph->retry_hook);
+    graph->hook.on_turn = graph_on_turn;
+    graph->batch_timer.on_fire = graph_on_batch_timer;
+    worker_add_hook(worker, &graph->hook);
     graph->is_hooked = true;
+}
+
+static int open_stages(struct graph *graph)
+{
+    int err = 0;
+    for (uint32_t i = 0; i < graph->pipeline_count && err == 0; i++) {
+        err = graph_stage_open(&graph->stages[i], &graph->pipelines[i], graph->home->shard_count,
+                               graph->home->memory);
+    }
+    return err;
 }
 
 static void adopt_on_egress(struct worker *worker, void *argument)
@@ -180,7 +275,11 @@ static int start_receivers(struct graph *graph)
 int graph_open(struct graph *graph, struct graph *old, struct receiver_home *home)
 {
     graph->egress = home->egress;
-    int err = open_receivers(graph, old, home);
+    graph->home = home;
+    int err = open_stages(graph);
+    if (err == 0) {
+        err = open_receivers(graph, old, home);
+    }
     if (err != 0) {
         return err;
     }
@@ -227,7 +326,23 @@ void graph_drain_receivers(struct graph *graph, const struct graph *successor)
     }
 }
 
-bool graph_receivers_are_drained(const struct graph *graph)
+struct flush_call {
+    struct graph *graph;
+    bool is_flushed;
+};
+
+static void flush_on_egress(struct worker *worker, void *argument)
+{
+    (void)worker;
+    struct flush_call *call = argument;
+    call->graph->is_flushing = true;
+    call->is_flushed = true;
+    for (uint32_t i = 0; i < call->graph->pipeline_count; i++) {
+        call->is_flushed = call->is_flushed && graph_stage_is_empty(&call->graph->stages[i]);
+    }
+}
+
+bool graph_receivers_are_drained(struct graph *graph)
 {
     for (uint32_t i = 0; i < graph->receiver_count; i++) {
         const struct graph_receiver *entry = graph->receivers[i];
@@ -235,7 +350,22 @@ bool graph_receivers_are_drained(const struct graph *graph)
             return false;
         }
     }
-    return true;
+    struct flush_call call = {.graph = graph};
+    worker_call(graph->egress, &call, flush_on_egress);
+    return call.is_flushed;
+}
+
+uint64_t graph_memory_max_bytes(const struct graph *graph, uint64_t total_bytes)
+{
+    uint64_t max_bytes = total_bytes;
+    for (uint32_t i = 0; i < graph->pipeline_count; i++) {
+        struct memory_limiter limiter;
+        if (graph->stages[i].has_limiter) {
+            memory_limiter_init(&limiter, &graph->stages[i].limiter, total_bytes);
+            max_bytes = limiter.soft_limit_bytes < max_bytes ? limiter.soft_limit_bytes : max_bytes;
+        }
+    }
+    return max_bytes;
 }
 
 struct drain_call {
@@ -287,12 +417,21 @@ bool graph_exporters_are_idle(struct graph *graph)
 
 /* --- closing --------------------------------------------------------------------------------- */
 
-static void abandon_on_egress(struct worker *worker, void *argument)
+static void abandon_pipelines(struct graph *graph)
 {
-    (void)worker;
-    struct graph *graph = argument;
     for (uint32_t i = 0; i < graph->pipeline_count; i++) {
         pipeline_abandon(&graph->pipelines[i]);
+    }
+}
+
+static void abandon_on_egress(struct worker *worker, void *argument)
+{
+    struct graph *graph = argument;
+    abandon_pipelines(graph);
+    /* Only where it was opened to its end. The deadline is long past. */
+    if (graph->is_hooked) {
+        struct drain_call call = {.graph = graph, .deadline_mono_ns = 1};
+        drain_exporters(worker, &call);
     }
 }
 
@@ -306,10 +445,14 @@ void graph_abandon(struct graph *graph)
 static void close_on_egress(struct worker *worker, void *argument)
 {
     struct graph *graph = argument;
-    abandon_on_egress(worker, graph);
+    abandon_pipelines(graph);
     if (graph->is_hooked) {
-        worker_remove_hook(worker, &graph->retry_hook);
+        worker_remove_hook(worker, &graph->hook);
+        loop_timer_cancel(worker->loop, &graph->batch_timer);
         graph->is_hooked = false;
+    }
+    for (uint32_t i = 0; i < graph->pipeline_count; i++) {
+        graph_stage_close(&graph->stages[i]);
     }
     for (uint32_t i = 0; i < graph->exporter_count; i++) {
         struct graph_exporter *entry = graph->exporters[i];

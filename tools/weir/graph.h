@@ -22,6 +22,7 @@
 #include "tools/weir/components.h"
 #include "tools/weir/config_source.h"
 #include "tools/weir/graph_config.h"
+#include "tools/weir/graph_stage.h"
 
 /* A tree and how many components borrow from it. */
 struct graph_tree;
@@ -32,6 +33,7 @@ struct graph_exporter {
     char *id;                  /* owned */
     char *settings;            /* owned; as text, for comparing */
     struct graph_tree *tree;   /* counted */
+    uint32_t signals;          /* SIGNAL_BITs that this instance is for */
     bool is_open;
 };
 
@@ -55,13 +57,17 @@ struct graph {
     struct graph_receiver **receivers; /* owned; likewise */
     uint32_t receiver_count;
     struct pipeline *pipelines; /* owned */
+    struct graph_stage *stages; /* owned; what stands before each pipeline's routes */
     char **pipeline_ids;        /* owned */
     uint32_t pipeline_count;
     struct extension_health_check health;
     bool has_health;
-    struct worker *egress; /* borrowed from graph_open on */
-    struct worker_hook retry_hook;
+    struct worker *egress;      /* borrowed from graph_open on */
+    struct receiver_home *home; /* borrowed; from graph_open on */
+    struct worker_hook hook;
+    struct timer batch_timer; /* wakes the egress for the next batch that is due */
     bool is_hooked;
+    bool is_flushing; /* egress: nothing more comes, batches need not wait */
     bool is_draining_exporters;
 };
 
@@ -94,7 +100,11 @@ void graph_send_away(struct graph *graph);
 /* Stops the receivers that are left in this graph; `successor` (may be NULL) is the graph that
  * follows. */
 void graph_drain_receivers(struct graph *graph, const struct graph *successor);
-bool graph_receivers_are_drained(const struct graph *graph);
+/* Have they given everything, and has it reached the routes? */
+bool graph_receivers_are_drained(struct graph *graph);
+
+/* What the memory limiters of all pipelines allow, in bytes; `total_bytes` where there is none. */
+uint64_t graph_memory_max_bytes(const struct graph *graph, uint64_t total_bytes);
 
 /* Asks the exporters that are left to finish before the deadline. */
 void graph_drain_exporters(struct graph *graph, uint64_t deadline_mono_ns);

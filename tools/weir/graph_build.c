@@ -64,10 +64,12 @@ void graph_parts_free(struct graph *graph)
     }
     for (uint32_t i = 0; i < graph->pipeline_count && graph->pipeline_ids != NULL; i++) {
         mem_free(graph->pipeline_ids[i]);
+        graph_stage_fini(&graph->stages[i]);
     }
     mem_free(graph->exporters);
     mem_free(graph->receivers);
     mem_free(graph->pipelines);
+    mem_free(graph->stages);
     mem_free(graph->pipeline_ids);
     graph_config_fini(&graph->config);
     tree_release(graph->tree);
@@ -98,9 +100,8 @@ static char *path_of(const struct graph_component *component)
     return mem_copy_text(path, len < (int)sizeof(path) ? (size_t)len : sizeof(path) - 1);
 }
 
-/* Opens the reader of a component's settings. 0 or -ENOMEM. */
-static int open_reader(struct config_reader *reader, struct config_report *report,
-                       const struct graph_component *component)
+int graph_open_reader(struct config_reader *reader, struct config_report *report,
+                      const struct graph_component *component)
 {
     char *path = path_of(component);
     if (path == NULL) {
@@ -116,7 +117,7 @@ static int build_receiver(struct graph *graph, struct config_report *report,
 {
     struct config_reader reader;
     struct graph_receiver *entry = mem_alloc(sizeof(*entry));
-    if (entry == NULL || open_reader(&reader, report, component) != 0) {
+    if (entry == NULL || graph_open_reader(&reader, report, component) != 0) {
         mem_free(entry);
         return -ENOMEM;
     }
@@ -138,16 +139,17 @@ static int build_receiver(struct graph *graph, struct config_report *report,
 }
 
 static int build_exporter(struct graph *graph, struct config_report *report,
-                          const struct graph_component *component)
+                          const struct graph_component *component, uint32_t signals)
 {
     struct config_reader reader;
     struct graph_exporter *entry = mem_alloc(sizeof(*entry));
-    if (entry == NULL || open_reader(&reader, report, component) != 0) {
+    if (entry == NULL || graph_open_reader(&reader, report, component) != 0) {
         mem_free(entry);
         return -ENOMEM;
     }
     entry->id = mem_copy_text(component->id.text.ptr, component->id.text.len);
     entry->settings = settings_text(component->node);
+    entry->signals = signals;
     entry->tree = graph->tree;
     graph->tree->user_count++;
     const struct exporter_type *type = components_find_exporter(component->id.type);
@@ -163,12 +165,63 @@ static int build_exporter(struct graph *graph, struct config_report *report,
     return 0;
 }
 
+/* SIGNAL_BITs of the pipelines that name this component among `kind`. */
+static uint32_t signals_of(const struct graph *graph, enum graph_kind kind, uint32_t index)
+{
+    uint32_t signals = 0;
+    for (uint32_t i = 0; i < graph->config.pipeline_count; i++) {
+        const struct graph_pipeline *pipeline = &graph->config.pipelines[i];
+        const struct graph_refs *refs = kind == GRAPH_RECEIVER   ? &pipeline->receivers
+                                        : kind == GRAPH_EXPORTER ? &pipeline->exporters
+                                                                 : &pipeline->processors;
+        for (uint32_t j = 0; j < refs->count; j++) {
+            signals |= refs->refs[j].component_index == index ? SIGNAL_BIT(pipeline->signal) : 0;
+        }
+    }
+    return signals;
+}
+
+/* One instance for all signals that use it, or one for each, as the type wants it. */
+static int build_exporters(struct graph *graph, struct config_report *report, uint32_t index)
+{
+    const struct graph_component *component = &graph->config.components[index];
+    const struct exporter_type *type = components_find_exporter(component->id.type);
+    uint32_t signals = signals_of(graph, GRAPH_EXPORTER, index);
+    if (type->is_shared || !component->is_referenced) {
+        return build_exporter(graph, report, component, signals);
+    }
+    int err = 0;
+    for (uint32_t i = 0; i < SIGNAL_COUNT && err == 0; i++) {
+        if ((signals & SIGNAL_BIT(i)) != 0) {
+            err = build_exporter(graph, report, component, SIGNAL_BIT(i));
+        }
+    }
+    return err;
+}
+
+/* A processor's settings are checked once here, and read again for each pipeline that has it. */
+static int check_processor(struct graph *graph, struct config_report *report, uint32_t index)
+{
+    uint32_t signals = signals_of(graph, GRAPH_PROCESSOR, index);
+    enum signal signal = SIGNAL_TRACES;
+    if ((signals & SIGNAL_BIT(SIGNAL_TRACES)) == 0 && signals != 0) {
+        signal = (signals & SIGNAL_BIT(SIGNAL_METRICS)) != 0 ? SIGNAL_METRICS : SIGNAL_LOGS;
+    }
+    return graph_stage_check(report, &graph->config.components[index], signal);
+}
+
+static bool is_processor(struct slice type)
+{
+    return components_find_processor(type) != NULL || slice_is_text(type, "batch") ||
+           slice_is_text(type, "memory_limiter");
+}
+
 static int build_extension(struct graph *graph, struct config_report *report,
                            const struct graph_component *component)
 {
     struct config_reader reader;
     struct extension_health_check health;
-    if (open_reader(&reader, report, component) != 0) {
+    if (graph_open_reader(&reader, report, component) != 0) {
         return -ENOMEM;
     }
     int err = extension_health_check_read(&reader, &health);
@@ -191,7 +244,9 @@ static int build_components(struct graph *graph, struct config_report *report)
             err = build_receiver(graph, report, component);
         } else if (component->kind == GRAPH_EXPORTER &&
                    components_find_exporter(component->id.type) != NULL) {
-            err = build_exporter(graph, report, component);
+            err = build_exporters(graph, report, i);
+        } else if (component->kind == GRAPH_PROCESSOR && is_processor(component->id.type)) {
+            err = check_processor(graph, report, i);
         } else if (component->kind == GRAPH_EXTENSION &&
                    slice_is_text(component->id.type, "health_check")) {
             err = build_extension(graph, report, component);
@@ -201,25 +256,51 @@ static int build_components(struct graph *graph, struct config_report *report)
     return result;
 }
 
-static struct exporter *exporter_by_id(const struct graph *graph, struct slice id)
+static struct exporter *find_route(const struct graph *graph, struct slice id,
+                                   enum graph_signal signal)
 {
     for (uint32_t i = 0; i < graph->exporter_count; i++) {
-        if (slice_is_text(id, graph->exporters[i]->id)) {
+        if (slice_is_text(id, graph->exporters[i]->id) &&
+            (graph->exporters[i]->signals & SIGNAL_BIT(signal)) != 0) {
             return graph->exporters[i]->exporter;
         }
     }
     return NULL;
 }
 
+/* Every component of a pipeline has to know the pipeline's signal. */
+static int check_signals(const struct graph *graph, struct config_report *report,
+                         const struct graph_pipeline *source)
+{
+    int result = 0;
+    for (uint32_t i = 0; i < source->receivers.count; i++) {
+        const struct graph_ref *ref = &source->receivers.refs[i];
+        struct slice type = graph->config.components[ref->component_index].id.type;
+        if ((components_find_receiver(type)->signals & SIGNAL_BIT(source->signal)) == 0) {
+            config_error(report, ref->mark, NULL, "receiver '%.*s' makes no %s", (int)type.len,
+                         (const char *)type.ptr, graph_signal_name(source->signal));
+            result = FAULT_CONFIG;
+        }
+    }
+    for (uint32_t i = 0; i < source->exporters.count; i++) {
+        const struct graph_ref *ref = &source->exporters.refs[i];
+        struct slice type = graph->config.components[ref->component_index].id.type;
+        if ((components_find_exporter(type)->signals & SIGNAL_BIT(source->signal)) == 0) {
+            config_error(report, ref->mark, NULL, "exporter '%.*s' takes no %s", (int)type.len,
+                         (const char *)type.ptr, graph_signal_name(source->signal));
+            result = FAULT_CONFIG;
+        }
+    }
+    return result;
+}
+
 static int build_pipeline(struct graph *graph, struct config_report *report, uint32_t index)
 {
     const struct graph_pipeline *source = &graph->config.pipelines[index];
     struct exporter *routes[BATCH_ROUTES_MAX];
-    if (source->signal != GRAPH_METRICS) {
-        config_error(report, source->mark, NULL,
-                     "no receiver of this build makes %s; only metrics pipelines are supported yet",
-                     graph_signal_name(source->signal));
-        return FAULT_CONFIG;
+    int err = check_signals(graph, report, source);
+    if (err != 0) {
+        return err;
     }
     if (source->exporters.count > BATCH_ROUTES_MAX) {
         config_error(report, source->mark, NULL, "more than %d exporters", BATCH_ROUTES_MAX);
@@ -227,16 +308,16 @@ static int build_pipeline(struct graph *graph, struct config_report *report, uin
     }
     for (uint32_t i = 0; i < source->exporters.count; i++) {
         uint32_t at = source->exporters.refs[i].component_index;
-        routes[i] = exporter_by_id(graph, graph->config.components[at].id.text);
+        routes[i] = find_route(graph, graph->config.components[at].id.text, source->signal);
         ASSERT(routes[i] != NULL);
     }
     graph->pipeline_ids[index] = mem_copy_text(source->id.text.ptr, source->id.text.len);
     if (graph->pipeline_ids[index] == NULL) {
         return -ENOMEM;
     }
-    pipeline_init(&graph->pipelines[index], graph->pipeline_ids[index], SIGNAL_METRICS, routes,
-                  source->exporters.count);
-    return 0;
+    pipeline_init(&graph->pipelines[index], graph->pipeline_ids[index], (enum signal)source->signal,
+                  routes, source->exporters.count);
+    return graph_stage_build(&graph->stages[index], report, &graph->config, source);
 }
 
 static bool pipeline_has_receiver(const struct graph *graph, uint32_t index, const char *id)
@@ -274,7 +355,8 @@ static int build_pipelines(struct graph *graph, struct config_report *report)
 {
     graph->pipelines = mem_alloc_array(graph->config.pipeline_count, sizeof(graph->pipelines[0]));
     graph->pipeline_ids = mem_alloc_array(graph->config.pipeline_count, sizeof(char *));
-    if (graph->pipelines == NULL || graph->pipeline_ids == NULL) {
+    graph->stages = mem_alloc_array(graph->config.pipeline_count, sizeof(graph->stages[0]));
+    if (graph->pipelines == NULL || graph->pipeline_ids == NULL || graph->stages == NULL) {
         return -ENOMEM;
     }
     graph->pipeline_count = graph->config.pipeline_count;
@@ -291,7 +373,7 @@ static int make_room(struct graph *graph)
 {
     uint32_t count = graph->config.component_count;
     graph->receivers = mem_alloc_array(count, sizeof(graph->receivers[0]));
-    graph->exporters = mem_alloc_array(count, sizeof(graph->exporters[0]));
+    graph->exporters = mem_alloc_array((size_t)count * SIGNAL_COUNT, sizeof(graph->exporters[0]));
     return graph->receivers == NULL || graph->exporters == NULL ? -ENOMEM : 0;
 }
 

@@ -13,6 +13,10 @@ struct graph_tree {
     uint32_t user_count;
 };
 
+/* Opens the reader of a component's settings. 0 or -ENOMEM. */
+WEIR_MUST_USE int graph_open_reader(struct config_reader *reader, struct config_report *report,
+                                    const struct graph_component *component);
+
 /* Closes it where it is open, and frees. NULL is fine. */
 void graph_receiver_free(struct graph_receiver *entry);
 

@@ -21,6 +21,7 @@
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/memory_limit.h"
 #include "tools/weir/admin.h"
 #include "tools/weir/books.h"
 #include "tools/weir/cpus.h"
@@ -28,10 +29,13 @@
 
 #define LIFE_TICK_MS 20
 #define LIFE_TRIM_MS 10000
-#define LIFE_UNUSED_MAX_BYTES ((size_t)4 * 1024 * 1024)
+#define LIFE_UNUSED_MAX_BYTES ((size_t)1024 * 1024)
 /* Input that was silent for this long is over; then there is nothing to settle for. */
 #define LIFE_QUIET_MS 500
 #define LIFE_DEFAULT_PATH "/etc/weir/config.yaml"
+/* Of the memory there is, for telemetry that waits, where no memory_limiter says it. */
+#define MEMORY_SHARE_PERCENT 60
+#define MEMORY_DEFAULT_BYTES (UINT64_C(1024) * 1024 * 1024)
 #define SKETCH_MAX_BYTES (UINT64_C(4) * 1024 * 1024 * 1024)
 
 const char *life_state_text(enum life_state state)
@@ -180,6 +184,28 @@ static void life_on_tick(struct timer *timer, uint64_t now_mono_ns)
     }
 }
 
+/* --- the log --------------------------------------------------------------------------------- */
+
+/* What the configuration says of the log counts where no flag does. */
+static void set_log(const struct life *life, const struct graph *graph)
+{
+    static const enum log_level levels[] = {
+        [GRAPH_LOG_DEBUG] = LOG_LEVEL_DEBUG,
+        [GRAPH_LOG_INFO] = LOG_LEVEL_INFO,
+        [GRAPH_LOG_WARN] = LOG_LEVEL_WARN,
+        [GRAPH_LOG_ERROR] = LOG_LEVEL_ERROR,
+    };
+    const struct graph_telemetry *telemetry = &graph->config.telemetry;
+    struct log_options options = {.format = life->cli->log_format, .level = life->cli->log_level};
+    if (!life->cli->has_log_level && telemetry->has_log_level) {
+        options.level = levels[telemetry->log_level];
+    }
+    if (options.format == LOG_FORMAT_AUTO && telemetry->has_log_encoding) {
+        options.format = telemetry->is_log_json ? LOG_FORMAT_JSON : LOG_FORMAT_TEXT;
+    }
+    log_init(&options);
+}
+
 /* --- reload ---------------------------------------------------------------------------------- */
 
 static void reload(struct life *life)
@@ -208,6 +234,7 @@ static void reload(struct life *life)
     }
     life->graph = fresh;
     life->reload_count++;
+    set_log(life, fresh);
     graph_drain_receivers(old, fresh);
     life->old_graphs[life->old_graph_count] = old;
     life->old_graph_count++;
@@ -364,8 +391,27 @@ static bool binds_any(void)
            (wish != NULL && strcmp(wish, "1") == 0);
 }
 
+/*
+ * How many bytes of telemetry may be held: what the memory limiters say, or a share of the memory
+ * there is.
+ */
+static void open_memory(struct life *life)
+{
+    uint64_t total_bytes = 0;
+    enum memory_limit_source source;
+    if (memory_limit_read("", &total_bytes, &source) != 0) {
+        total_bytes = MEMORY_DEFAULT_BYTES;
+    }
+    uint64_t max_bytes = graph_memory_max_bytes(life->graph, total_bytes);
+    max_bytes = max_bytes < total_bytes ? max_bytes : total_bytes / 100 * MEMORY_SHARE_PERCENT;
+    budget_init(&life->memory, max_bytes);
+    log_info("memory", LOG_U64("total_bytes", total_bytes),
+             LOG_U64("telemetry_max_bytes", max_bytes));
+}
+
 static void make_home(struct life *life)
 {
+    open_memory(life);
     make_instance_id(life);
     life->home = (struct receiver_home){
         .shards = life->shards,
@@ -374,6 +420,7 @@ static void make_home(struct life *life)
         .instance_id = life->instance_id,
         .binds_any = binds_any(),
         .sketch_max_bytes = SKETCH_MAX_BYTES,
+        .memory = &life->memory,
     };
     (void)getrandom(&life->home.hash_seed, sizeof(life->home.hash_seed), 0);
     if (life->home.binds_any) {
@@ -483,6 +530,7 @@ int life_run(const struct cli *cli)
         log_error("configuration_refused", LOG_FAULT("reason", err));
         return err == FAULT_CONFIG ? EXIT_CODE_CONFIG : EXIT_CODE_FAILED;
     }
+    set_log(&life, life.graph);
     err = watch_signals(&life);
     if (err == 0) {
         err = open_all(&life);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "core/base/timer.h"
+#include "core/engine/budget.h"
 #include "io/loop.h"
 #include "io/worker.h"
 #include "tools/weir/cli.h"
@@ -49,6 +50,7 @@ struct life {
     uint32_t old_graph_count;
     struct admin *admin; /* owned */
     struct receiver_home home;
+    struct budget memory; /* of requests, and of what waits to leave */
     char instance_id[40];
     enum life_state state;
     uint64_t started_unix_ns;
