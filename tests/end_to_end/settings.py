@@ -3,6 +3,11 @@
 
 import yaml
 
+# Whether this build receives OTLP; what needs that is skipped otherwise.
+OTLP_RECEIVER = True
+
+SIGNALS = ("traces", "metrics", "logs")
+
 # A window that ends only when weir does: every series then leaves as exactly one point.
 ONE_WINDOW = "86400s"
 
@@ -22,6 +27,31 @@ def statsd(address, transport="udp", **keys):
 def otlphttp(sink, **keys):
     retry = {"initial_interval": "100ms", "max_interval": "500ms"}
     return {"endpoint": sink.url, "compression": "none", "retry_on_failure": retry, **keys}
+
+
+def otlp_grpc(upstream, **keys):
+    retry = {"initial_interval": "100ms", "max_interval": "500ms"}
+    return {"endpoint": upstream.address, "compression": "none", "tls": {"insecure": True},
+            "retry_on_failure": retry, **keys}
+
+
+def otlp_receiver(grpc_port, http_port, grpc=None, http=None):
+    """Both protocols; `grpc` and `http` are further keys of each."""
+    return {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{grpc_port}", **(grpc or {})},
+                          "http": {"endpoint": f"127.0.0.1:{http_port}", **(http or {})}}}
+
+
+def otlp_config(receiver, exporters, processors=None, signals=SIGNALS, extensions=None):
+    """One pipeline per signal, each from the receiver through all processors to all exporters."""
+    pipeline = {"receivers": ["otlp"], "processors": list(processors or {}),
+                "exporters": list(exporters)}
+    service = {"pipelines": {signal: dict(pipeline) for signal in signals}}
+    made = {"receivers": {"otlp": receiver}, "processors": processors or {},
+            "exporters": exporters, "service": service}
+    if extensions:
+        made["extensions"] = extensions
+        service["extensions"] = list(extensions)
+    return made
 
 
 def prometheus(port, **keys):

@@ -7,7 +7,7 @@ import signal
 import pytest
 from prom_page import total, value
 from senders import Load, send_udp
-from settings import config, otlphttp, statsd, to_text
+from settings import config, otlphttp, statsd, to_text, with_admin
 from weir_process import fetch, fetch_status, free_port, free_udp_port, run_command, wait_until
 
 
@@ -143,3 +143,23 @@ def test_metrics_can_be_switched_off(start, sink):
     settings["service"]["telemetry"] = {"metrics": {"level": "none"}}
     with start(to_text(settings)) as weir:
         assert fetch_status(f"{weir.admin}/metrics") == (0, "")
+
+
+@pytest.mark.parametrize("key", ["without_scope_info", "without_units", "without_type_suffix"])
+def test_telemetry_reader_keys_are_what_the_page_is_like(start, sink, tmp_path, key):
+    """`true` is how the page looks anyway; `false` is refused, not ignored."""
+    settings = with_admin(config(statsd(free_udp_port()), otlphttp(sink)), 0)
+    reader = settings["service"]["telemetry"]["metrics"]["readers"][0]["pull"]["exporter"]
+    path = tmp_path / "weir.yaml"
+    for is_on in (True, False):
+        reader["prometheus"][key] = is_on
+        path.write_text(to_text(settings))
+        result = run_command("validate", "--config", path)
+        assert result.returncode == (0 if is_on else 78), result.stderr
+        assert (f"{key}: false is known but not supported yet" in result.stderr) != is_on
+    with start(config(statsd(free_udp_port()), otlphttp(sink))) as weir:
+        page = weir.metrics()
+    mine = [name for name in page if name.startswith("weir_")]
+    assert mine and not any(name.endswith(("_total", "_seconds")) for name in mine)
+    assert not any("otel_scope_name" in labels for samples in page.values()
+                   for labels, _ in samples)

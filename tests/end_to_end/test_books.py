@@ -6,9 +6,9 @@ import socket
 import time
 
 import pytest
-from senders import Load, send_bytes, send_datagrams, send_udp
+from senders import Load, connect, send_bytes, send_datagrams, send_udp
 from settings import config, otlphttp, statsd
-from weir_process import free_udp_port, wait_until
+from weir_process import free_port, free_udp_port, wait_until
 
 # One line for each reason a line is refused for; the names are those of the counters.
 BAD_LINES = {
@@ -193,3 +193,48 @@ def test_queue_sizers_bound_what_is_held(start, sink, sizer, size):
         sink.go_up()
         wait_until(lambda: sink.point_count() == 200)
     assert all(sink.value(f"m{i}") == 1 for i in range(200))
+
+
+def samples(weir, reason):
+    return [entry for entry in weir.events("line_refused") if entry["reason"] == reason]
+
+
+def test_a_sample_of_refused_lines_is_logged_per_reason(start, sink, is_full):
+    """Never one per line: one per reason in ten seconds, cut, escaped, with where it came in."""
+    port = free_udp_port()
+    long_line = "n" * 100 + "|c"
+    bad = [b"x:1_0|c", b"\x01\xff\"\n", long_line.encode(), b"x:1|c|#bare", b"x:1|c|#:v"]
+    with start(config({"statsd/in": statsd(port)}, {"otlphttp": otlphttp(sink)}),
+               "--shards=1") as weir:
+        for _ in range(200):
+            for line in bad:
+                send_bytes(port, b"good:1|c\n" + line, pause=0)
+        weir.wait_for("items_decoded", 2000, name="statsd/in")
+        number, = samples(weir, "bad_number")
+        assert (number["level"], number["sample"], number["suppressed"]) == ("warn", "x:1_0|c", 0)
+        assert (number["receiver"], number["transport"]) == ("statsd/in", "udp")
+        assert number["endpoint"] == f"127.0.0.1:{port}" and number["thread"] == "shard-0"
+        assert [entry["sample"] for entry in samples(weir, "missing_value")] == ["n" * 64 + "..."]
+        assert {entry["sample"] for entry in samples(weir, "bare_tag")} == {"bare"}
+        assert {entry["sample"] for entry in samples(weir, "empty_key")} == {":v"}
+        escaped = [entry["sample"] for entry in weir.events("line_refused")
+                   if entry["sample"].startswith("\\x01\\xff")]
+        assert len(escaped) == 1
+        assert len(weir.events("line_refused")) == len(bad)
+        if is_full:
+            time.sleep(10)
+            send_bytes(port, bad[0])
+            wait_until(lambda: len(samples(weir, "bad_number")) == 2)
+            assert samples(weir, "bad_number")[1]["suppressed"] == 199
+    assert sink.value("good") == 1000
+
+
+def test_refused_lines_of_a_stream_are_sampled_too(start, sink):
+    port = free_port()
+    with start(config(statsd(port, "tcp"), otlphttp(sink)), "--shards=1") as weir:
+        with connect(port) as stream:
+            stream.sendall(b"x:1|q\n" * 100 + b"y:1|c\n")
+            weir.wait_for("items_decoded", 101)
+            entry, = samples(weir, "unknown_type")
+            assert (entry["sample"], entry["transport"]) == ("x:1|q", "tcp")
+    assert sink.value("y") == 1

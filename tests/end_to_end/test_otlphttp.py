@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The OTLP/HTTP exporter against a backend that answers well, badly, slowly or not at all."""
 
+import shutil
 import ssl
 import subprocess
 import time
@@ -10,7 +11,7 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as serv
 from otlp_sink import Sink
 from senders import send_udp
 from settings import config, otlphttp, statsd
-from weir_process import free_udp_port, wait_until
+from weir_process import Weir, free_udp_port, wait_until
 
 ONE_BACKEND = True
 FAST = {"aggregation_interval": "200ms"}
@@ -154,9 +155,9 @@ def test_many_series_in_large_requests(start, sink):
     assert weir.books()["items_delivered"] == count
 
 
-def make_certificate(folder):
+def make_certificate(folder, name="localhost"):
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
-               "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+               "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
                "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
     subprocess.run(command, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -182,3 +183,87 @@ def test_proxy_url(deliver, sink):
     deliver(endpoint="http://backend.example:4318", proxy_url=sink.url)
     assert sink.requests[0][0] == "http://backend.example:4318/v1/metrics"
     check_delivered(sink)
+
+
+def test_block_on_overflow_holds_the_windows_for_the_slower_one(start, sink):
+    """Where the default loses what does not fit into the queue of one of two exporters."""
+    port = free_udp_port()
+    with Sink() as slow:
+        slow.go_down()
+        queue = {"queue_size": 1, "num_consumers": 1, "block_on_overflow": True}
+        exporters = {"otlphttp/slow": otlphttp(slow, sending_queue=queue),
+                     "otlphttp/fast": otlphttp(sink)}
+        with start(config(statsd(port, aggregation_interval="100ms"), exporters)) as weir:
+            for i in range(15):
+                send_udp(port, [f"m{i}:1|c"])
+                time.sleep(0.1)
+            assert weir.exporter("otlphttp/slow")["items_dropped_queue_full"] == 0
+            assert sink.point_count() < 15  # the pipeline waits, for both
+            slow.go_up()
+            wait_until(lambda: slow.point_count() == 15)
+        assert sink.point_count() == 15
+    assert weir.books()["items_dropped"] == 0
+
+
+def test_sending_queue_switched_off_delivers(start, sink):
+    port = free_udp_port()
+    with start(config(statsd(port, **FAST), otlphttp(sink, sending_queue={"enabled": False}))) \
+            as weir:
+        sink.script = [(503, {})]
+        send_udp(port, ["c:1|c"])
+        wait_until(lambda: sink.total("c") == 1)
+        assert weir.exporter("otlphttp")["requests_retried"] == 1
+
+
+def test_client_certificate(start, tmp_path):
+    port = free_udp_port()
+    context = make_certificate(tmp_path)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(tmp_path / "cert.pem")
+    files = {"ca_file": str(tmp_path / "cert.pem"), "cert_file": str(tmp_path / "cert.pem"),
+             "key_file": str(tmp_path / "key.pem")}
+    texts = {name.replace("file", "pem"): open(path).read() for name, path in files.items()}
+    for tls, is_let_in in ((files, True), (texts, True), ({"ca_file": files["ca_file"]}, False)):
+        with Sink(tls=context) as secure:
+            settings = config(statsd(port), otlphttp(secure, tls=tls))
+            with start(settings, "--drain-timeout=2s"):
+                send_udp(port, ["c:3|c"])
+            assert secure.total("c") == (3 if is_let_in else 0)
+
+
+@pytest.mark.parametrize("tls, version", [
+    ({"max_version": "1.2"}, "TLSv1.2"), ({"min_version": "1.3"}, "TLSv1.3")])
+def test_tls_versions(start, tmp_path, tls, version):
+    """An upstream that speaks only the other version is not spoken to."""
+    port = free_udp_port()
+    for spoken in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context = make_certificate(tmp_path)
+        context.minimum_version = context.maximum_version = spoken
+        with Sink(tls=context) as secure:
+            exporter = otlphttp(secure, tls={"insecure_skip_verify": True, **tls})
+            with start(config(statsd(port), exporter), "--drain-timeout=2s"):
+                send_udp(port, ["c:3|c"])
+            is_spoken = spoken.name.replace("_", ".") == version
+            assert secure.total("c") == (3 if is_spoken else 0)
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_include_system_ca_certs_pool(tmp_path, io, is_on):
+    """With a pool of the system that holds the upstream's certificate, in a mount namespace."""
+    port, pool = free_udp_port(), tmp_path / "pool"
+    context = make_certificate(tmp_path)
+    pool.mkdir()
+    shutil.copy(tmp_path / "cert.pem", pool)
+    subprocess.run(["openssl", "rehash", str(pool)], check=True)
+    (tmp_path / "other").mkdir()
+    make_certificate(tmp_path / "other", name="other")
+    wrapper = ["unshare", "-rm", "sh", "-c", f"mount --bind {pool} /etc/ssl/certs && exec \"$@\"",
+               "sh"]
+    if subprocess.run([*wrapper, "true"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("needs mount namespaces")
+    tls = {"ca_file": str(tmp_path / "other" / "cert.pem"), "include_system_ca_certs_pool": is_on}
+    with Sink(tls=context) as secure:
+        settings = config(statsd(port), otlphttp(secure, tls=tls))
+        with Weir(settings, tmp_path, flags=["--drain-timeout=2s"], io=io, wrapper=wrapper):
+            send_udp(port, ["c:3|c"])
+        assert secure.total("c") == (3 if is_on else 0)

@@ -2,6 +2,7 @@
 """SIGHUP: what did not change lives on without losing a datagram, what did change is exchanged."""
 
 import socket
+import threading
 import time
 
 from otlp_sink import Sink
@@ -73,6 +74,73 @@ def test_reload_keeps_the_totals_of_the_pull_endpoint(start, sink):
         send_udp(port, ["c:2|c"])
         wait_until(lambda: shown() == 7)
         wait_until(lambda: sink.total("c") == 2)
+
+
+def scrape(url):
+    """The page, and None where the connection was refused or cut."""
+    try:
+        return parse(fetch(url, timeout=5))
+    except OSError:
+        return None
+
+
+def test_changed_pull_endpoint_keeps_its_port_and_refuses_no_scrape(start):
+    port, page_port = free_udp_port(), free_port()
+    url = f"http://127.0.0.1:{page_port}/metrics"
+    receiver = statsd(port, aggregation_interval="100ms")
+    pages, is_over = [], threading.Event()
+
+    def keep_scraping():
+        while not is_over.is_set():
+            pages.append(scrape(url))
+
+    with start(config(receiver, prometheus(page_port))) as weir, Load(port):
+        wait_until(lambda: "load" in scrape(url))
+        scraper = threading.Thread(target=keep_scraping)
+        scraper.start()
+        for name in ("first", "second", "third"):
+            settings = config(receiver, prometheus(page_port, namespace=name))
+            assert weir.reload(settings)["event"] == "reloaded"
+            wait_until(lambda: f"{name}_load" in pages[-1])
+            wait_until(lambda: weir.status()["graphs_draining"] == 0)
+            assert all(f"{name}_load" in scrape(url) or not scrape(url) for _ in range(5))
+        is_over.set()
+        scraper.join()
+    assert len(pages) > 20 and None not in pages
+
+
+def test_changed_pull_endpoint_on_another_address_of_its_port(start):
+    port, page_port = free_udp_port(), free_port()
+    url = f"http://127.0.0.1:{page_port}/metrics"
+    receiver = statsd(port, aggregation_interval="100ms")
+    wide = {"endpoint": f"0.0.0.0:{page_port}", "namespace": "wide"}
+    with start(config(receiver, prometheus(page_port))) as weir, Load(port):
+        wait_until(lambda: "load" in scrape(url))
+        assert weir.reload(config(receiver, {"prometheus": wide}))["event"] == "reloaded"
+        wait_until(lambda: "wide_load" in (scrape(url) or {}))
+        assert weir.reload(config(receiver, prometheus(page_port)))["event"] == "reloaded"
+        wait_until(lambda: "load" in (scrape(url) or {}))
+
+
+def test_pull_endpoint_lives_on_where_the_new_graph_fails(start, sink):
+    """Its heir had the socket already when another exporter could not open."""
+    port, page_port = free_udp_port(), free_port()
+    url = f"http://127.0.0.1:{page_port}/metrics"
+    receiver = statsd(port, aggregation_interval="100ms")
+    with socket.create_server(("127.0.0.1", 0)) as taker:
+        bad = {"prometheus": prometheus(page_port, namespace="next"),
+               "prometheus/taken": prometheus(taker.getsockname()[1])}
+        twice = {"prometheus": prometheus(page_port, namespace="next"),
+                 "prometheus/twin": prometheus(page_port)}
+        with start(config(receiver, prometheus(page_port))) as weir, Load(port):
+            wait_until(lambda: "load" in scrape(url))
+            for exporters in (bad, twice, bad):
+                assert weir.reload(config(receiver, exporters))["event"] == "reload_failed"
+                assert all("load" in scrape(url) for _ in range(10))
+            assert weir.events("bind_failed")
+            settings = config(receiver, prometheus(page_port, namespace="next"))
+            assert weir.reload(settings)["event"] == "reloaded"
+            wait_until(lambda: "next_load" in scrape(url))
 
 
 def test_changed_interval(start, sink):

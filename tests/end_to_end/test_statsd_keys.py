@@ -6,9 +6,10 @@ import stat
 import time
 
 import pytest
+from prom_page import parse
 from senders import send_udp, send_unixgram
-from settings import config, otlphttp, statsd
-from weir_process import free_udp_port, wait_until
+from settings import config, otlphttp, prometheus, statsd
+from weir_process import fetch, free_port, free_udp_port, wait_until
 
 
 @pytest.fixture
@@ -31,7 +32,26 @@ def test_enable_metric_type(feed, sink):
 def test_is_monotonic_counter(feed, sink):
     feed(["up:1|c", "down:-1|c"], is_monotonic_counter=True)
     assert sink.one("up")[0].sum.is_monotonic
-    assert not sink.one("down")[0].sum.is_monotonic  # a falling counter would be a lie
+    assert sink.one("down")[0].sum.is_monotonic  # as it is written, for all of them
+    assert (sink.value("up"), sink.value("down")) == (1, -1)
+
+
+def test_monotonic_counter_with_negative_windows_has_one_total(start, sink):
+    """The sum of each window goes through; the pull endpoint shows one name with all of them."""
+    port, page_port = free_udp_port(), free_port()
+    receiver = statsd(port, aggregation_interval="200ms", is_monotonic_counter=True)
+    exporters = {"otlphttp": otlphttp(sink), "prometheus": prometheus(page_port)}
+
+    def page():
+        return parse(fetch(f"http://127.0.0.1:{page_port}/metrics"))
+
+    with start(config(receiver, exporters)):
+        for step, shown in ((10, 10), (-4, 6), (5, 11), (-20, -9)):
+            send_udp(port, [f"c:{step}|c"])
+            wait_until(lambda: [v for _, v in page().get("c_total", [])] == [shown])
+        assert "c" not in page()
+    assert sink.total("c") == -9
+    assert {metric.sum.is_monotonic for metric, _, _, _ in sink.named("c")} == {True}
 
 
 @pytest.mark.parametrize("counter_type, field", [("int", "as_int"), ("float", "as_double")])
@@ -136,6 +156,24 @@ def test_cardinality_limit_folds_into_an_overflow_series(start, sink):
     assert sink.value("many", id="0") == 6
     assert len(sink.named("many")) == 11
     assert sink.total("many") == 35
+
+
+@pytest.mark.parametrize("limit", [20, 50])
+def test_cardinality_limit_is_one_for_all_shards(start, sink, limit):
+    """Each shard sees every series, and each series counts once."""
+    port = free_udp_port()
+    lines = [f"many:1|c|#id:{i}" for i in range(50)]
+    with start(config(statsd(port, cardinality_limit=limit), otlphttp(sink)),
+               "--shards=4") as weir:
+        for _ in range(24):
+            send_udp(port, lines)  # from a port of its own, so that all shards get some
+        counters = weir.wait_for("items_folded", 24 * 50)
+        wait_until(lambda: weir.receiver()["series_live"] > limit + 2)  # the sum of the shards'
+        assert (counters["items_overflowed"] == 0) == (limit == 50)
+    named = [attributes for _, _, attributes, _ in sink.named("many") if "id" in attributes]
+    assert len(named) == limit
+    assert len(sink.named("many")) == (limit if limit == 50 else limit + 1)
+    assert sink.total("many") == 24 * 50
 
 
 def test_cardinality_is_free_again_after_the_window(start, sink):
