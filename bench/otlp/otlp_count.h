@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * otlp_count — reads just enough of an export request to know which items are in it.
+ *
+ * It goes from resource to scope to item and stops inside an item as soon as it has the identity.
+ * A reader of its own, apart from the gateway's, so that a mistake there cannot hide here; it reads
+ * what our own corpus has, and everything else as strangers.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "bench/otlp/otlp_ledger.h"
+#include "core/base/defs.h"
+#include "core/base/slice.h"
+#include "core/model/part.h"
+
+/*
+ * otlp_count_request — enters every item of `request` (protobuf, decompressed, borrowed) into the
+ * ledger. *first_sequence is the number of the first known item, UINT64_MAX where there is none.
+ * Returns 0, or FAULT_MALFORMED: what was read before the mistake stays counted.
+ */
+WEIR_MUST_USE int otlp_count_request(enum signal signal, struct slice request,
+                                     struct otlp_ledger *ledger, uint64_t *first_sequence);
