@@ -52,7 +52,7 @@ static void read_endpoint(struct config_reader *r, const char *value_default, ui
     if (out->is_path) {
         out->is_default = !config_read_text(r, "endpoint", NULL, &text);
         if (text.len == 0 || text.len > SOCKET_PATH_MAX_BYTES) {
-            config_refuse(r, "endpoint", "the path of a socket is needed, at most %d bytes",
+            config_refuse(r, "endpoint", "endpoint must be the path of a socket, at most %d bytes",
                           SOCKET_PATH_MAX_BYTES);
         }
         out->text = keep(config, text);
@@ -88,6 +88,21 @@ static void read_keepalive(struct config_reader *grpc, struct h2_server_options 
     (void)config_reader_finish(&keepalive);
 }
 
+static void read_auth(struct config_reader *r, struct otlp_config *config,
+                      struct otlp_endpoint *endpoint)
+{
+    struct config_reader auth;
+    struct slice id;
+    bool is_present = config_open_section(r, "auth", &auth);
+    (void)config_read_text(&auth, "authenticator", NULL, &id);
+    config_known_unsupported(&auth, "request_params");
+    if (is_present) {
+        (void)config_require(&auth, "authenticator");
+    }
+    endpoint->authenticator = keep(config, id);
+    (void)config_reader_finish(&auth);
+}
+
 static void read_unused(struct config_reader *r)
 {
     uint64_t bytes;
@@ -114,7 +129,7 @@ static void read_grpc(struct config_reader *protocols, struct otlp_config *confi
     read_keepalive(&r, &config->h2);
     (void)config_read_bool(&r, "health_service", false, &config->has_health);
     read_unused(&r);
-    config_known_unsupported(&r, "auth");
+    read_auth(&r, config, endpoint);
     config_known_unsupported(&r, "include_metadata");
     config_known_unsupported(&r, "middlewares");
     (void)config_reader_finish(&r);
@@ -129,7 +144,7 @@ static void read_texts(struct config_reader *r, const char *key, struct otlp_con
     struct slice text;
     while (config_next_text(&items, &text)) {
         if (*count == OTLP_CORS_MAX) {
-            config_refuse(r, key, "more than %d entries", OTLP_CORS_MAX);
+            config_refuse(r, key, "%s has more than %d entries", key, OTLP_CORS_MAX);
             return;
         }
         out[*count] = keep(config, text);
@@ -216,7 +231,8 @@ static void read_headers(struct config_reader *r, struct otlp_config *config)
             continue;
         }
         if (config->header_count == OTLP_HEADERS_MAX) {
-            config_refuse(r, "response_headers", "more than %d headers", OTLP_HEADERS_MAX);
+            config_refuse(r, "response_headers", "response_headers has more than %d headers",
+                          OTLP_HEADERS_MAX);
             return;
         }
         config->headers[config->header_count] =
@@ -238,8 +254,8 @@ static void read_compression(struct config_reader *r, struct otlp_config *config
         if (slice_is_text(name, "lz4")) {
             config_caution(r, "compression_algorithms", "'lz4' is not supported yet");
         } else if (compress_kind_of(name, &kind) != 0) {
-            config_refuse(r, "compression_algorithms", "unknown algorithm '%.*s'", (int)name.len,
-                          (const char *)name.ptr);
+            config_refuse(r, "compression_algorithms", "compression_algorithms knows no '%.*s'",
+                          (int)name.len, (const char *)name.ptr);
         } else {
             config->takes_kind[kind] = true;
         }
@@ -284,7 +300,8 @@ static void read_http(struct config_reader *protocols, struct otlp_config *confi
     (void)config_read_bytes(&r, "max_request_body_size", 0, &body_max_bytes);
     body_max_bytes = body_max_bytes == 0 ? DEFAULT_BODY_BYTES : body_max_bytes;
     if (body_max_bytes > INT32_MAX) {
-        config_refuse(&r, "max_request_body_size", "more than %d bytes", INT32_MAX);
+        config_refuse(&r, "max_request_body_size", "max_request_body_size must be at most %d bytes",
+                      INT32_MAX);
         body_max_bytes = INT32_MAX;
     }
     config->body_max_bytes = (uint32_t)body_max_bytes;
@@ -294,7 +311,7 @@ static void read_http(struct config_reader *protocols, struct otlp_config *confi
     (void)config_read_duration_ns(&r, "write_timeout", 0, &config->write_timeout_ns);
     (void)config_read_duration_ns(&r, "idle_timeout", 0, &config->idle_timeout_ns);
     (void)config_read_duration_ns(&r, "max_connection_age", DEFAULT_AGE_NS, &config->age_max_ns);
-    config_known_unsupported(&r, "auth");
+    read_auth(&r, config, endpoint);
     config_known_unsupported(&r, "include_metadata");
     config_known_unsupported(&r, "middlewares");
     (void)config_reader_finish(&r);

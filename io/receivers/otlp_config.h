@@ -37,6 +37,7 @@ struct otlp_endpoint {
     struct slice host; /* without brackets; empty: every address */
     uint16_t port;
     struct tls_config tls;
+    struct slice authenticator; /* id of the extension; empty: everybody may come in */
 };
 
 struct otlp_cors {

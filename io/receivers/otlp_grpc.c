@@ -45,7 +45,25 @@ static enum signal signal_of(const struct grpc_call *call)
 
 static struct otlp_shard *shard_of(struct grpc_server *server)
 {
-    return CONTAINER_OF(server, struct otlp_shard, grpc);
+    return CONTAINER_OF(server, struct otlp_port, grpc)->shard;
+}
+
+static enum grpc_status grpc_on_head(struct grpc_server *server, struct grpc_call *call,
+                                     const char **text)
+{
+    struct otlp_port *port = CONTAINER_OF(server, struct otlp_port, grpc);
+    struct slice value = {0};
+    if (port->auth == NULL) {
+        return GRPC_OK;
+    }
+    (void)grpc_call_header(call, authenticator_header(port->auth), &value); /* absent is empty */
+    uint64_t now_mono_ns = loop_now_mono_ns(port->shard->worker->loop);
+    enum auth_verdict verdict = authenticator_check(port->auth, value, now_mono_ns);
+    *text = authenticator_verdict_text(port->auth, verdict);
+    if (verdict == AUTH_GRANTED) {
+        return GRPC_OK;
+    }
+    return verdict == AUTH_BUSY ? GRPC_UNAVAILABLE : GRPC_UNAUTHENTICATED;
 }
 
 /* gRPC's `snappy` is the framed form. */
@@ -126,6 +144,7 @@ static void grpc_on_call(struct grpc_server *server, struct grpc_call *call)
 }
 
 static const struct grpc_server_ops grpc_ops = {
+    .on_head = grpc_on_head,
     .on_admit = grpc_on_admit,
     .on_release = grpc_on_release,
     .on_call = grpc_on_call,
@@ -140,20 +159,22 @@ void otlp_grpc_update(struct otlp_shard *shard)
             count++;
         }
     }
-    shard->grpc.options.method_count = count;
+    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
+        shard->ports[i].grpc.options.method_count = count;
+    }
 }
 
-void otlp_grpc_init(struct otlp_shard *shard, struct loop *loop)
+void otlp_grpc_init(struct otlp_port *port, struct loop *loop)
 {
+    const struct otlp_config *config = port->shard->config;
     const struct grpc_server_options options = {
-        .methods = shard->methods,
-        .message_max_bytes = shard->config->message_max_bytes,
+        .methods = port->shard->methods,
+        .message_max_bytes = config->message_max_bytes,
         .encodings = "identity,gzip,zstd,snappy,deflate",
         .refusal_text = "data refused due to high memory usage",
         .refusal_delay_ns = CLOCK_NS_PER_S,
-        .has_health = shard->config->has_health,
+        .has_health = config->has_health,
     };
-    grpc_server_init(&shard->grpc, loop, &options, &grpc_ops);
-    shard->grpc.is_serving = true;
-    otlp_grpc_update(shard);
+    grpc_server_init(&port->grpc, loop, &options, &grpc_ops);
+    port->grpc.is_serving = true;
 }

@@ -20,7 +20,8 @@
 /* Owned by its stream until the body is whole, then by the reply. */
 struct otlp_h2_request {
     struct h2_stream_user user;
-    struct otlp_shard *shard;
+    struct otlp_port *port;
+    struct otlp_shard *shard; /* the port's */
     struct h2_stream *stream; /* NULL: nobody waits any more */
     struct otlp_http_plan plan;
     struct bytes body;
@@ -64,8 +65,9 @@ static struct slice header_of(const struct h2_stream *stream, const char *name)
     return value;
 }
 
-static struct otlp_http_head head_of(const struct h2_stream *stream)
+static struct otlp_http_head head_of(const struct otlp_port *port, const struct h2_stream *stream)
 {
+    const char *credentials = otlp_http_credentials(port);
     struct slice path = h2_stream_path(stream);
     return (struct otlp_http_head){
         .method = h2_stream_method(stream),
@@ -73,16 +75,17 @@ static struct otlp_http_head head_of(const struct h2_stream *stream)
         .content_type = header_of(stream, "content-type"),
         .content_encoding = header_of(stream, "content-encoding"),
         .origin = header_of(stream, "origin"),
+        .credentials = credentials != NULL ? header_of(stream, credentials) : (struct slice){0},
         .cors_method = header_of(stream, "access-control-request-method"),
         .cors_headers = header_of(stream, "access-control-request-headers"),
     };
 }
 
-static void respond(struct otlp_shard *shard, struct h2_stream *stream,
+static void respond(struct otlp_port *port, struct h2_stream *stream,
                     const struct otlp_http_answer *answer)
 {
     struct fields fields = {.count = 0};
-    struct otlp_http_head head = head_of(stream);
+    struct otlp_http_head head = head_of(port, stream);
     if (answer->content_type != NULL) {
         add_field(&fields, SLICE_LITERAL("content-type"), slice_of_text(answer->content_type));
     }
@@ -91,7 +94,7 @@ static void respond(struct otlp_shard *shard, struct h2_stream *stream,
         int len = snprintf(text, sizeof(text), "%u", answer->retry_after_s);
         add_field(&fields, SLICE_LITERAL("retry-after"), slice_of(text, (size_t)len));
     }
-    otlp_http_add_headers(shard->config, &head, &fields, add_field);
+    otlp_http_add_headers(port->shard->config, &head, &fields, add_field);
     const struct h2_response response = {
         .status = answer->status,
         .fields = fields.items,
@@ -114,7 +117,7 @@ static void send_reply(const struct otlp_reply *reply, const struct otlp_verdict
     if (request->stream != NULL) {
         struct otlp_http_answer answer;
         otlp_http_word(verdict, reply->signal, reply->is_json, &answer);
-        respond(request->shard, request->stream, &answer);
+        respond(request->port, request->stream, &answer);
     }
     request->shard->h2_request_count--;
     request_free(request);
@@ -192,16 +195,17 @@ static const struct h2_stream_user_ops request_ops = {
     .on_reset = request_on_reset,
 };
 
-void otlp_h2_take(struct otlp_shard *shard, struct h2_stream *stream)
+void otlp_h2_take(struct otlp_port *port, struct h2_stream *stream)
 {
-    struct otlp_http_head head = head_of(stream);
+    struct otlp_shard *shard = port->shard;
+    struct otlp_http_head head = head_of(port, stream);
     struct otlp_http_plan plan;
-    if (!otlp_http_judge(shard, &head, &plan, &shard->answer)) {
+    if (!otlp_http_judge(port, &head, &plan, &shard->answer)) {
         if (shard->answer.status != 204) {
             counter_add(&shard->stats.wire_received, 1);
             counter_add(&shard->stats.wire_dropped_invalid, 1);
         }
-        respond(shard, stream, &shard->answer);
+        respond(port, stream, &shard->answer);
         return;
     }
     struct otlp_h2_request *request = mem_alloc(sizeof(*request));
@@ -209,8 +213,11 @@ void otlp_h2_take(struct otlp_shard *shard, struct h2_stream *stream)
         h2_stream_reset(stream, H2_CODE_REFUSED_STREAM);
         return;
     }
-    *request = (struct otlp_h2_request){
-        .user = {.ops = &request_ops}, .shard = shard, .stream = stream, .plan = plan};
+    *request = (struct otlp_h2_request){.user = {.ops = &request_ops},
+                                        .port = port,
+                                        .shard = shard,
+                                        .stream = stream,
+                                        .plan = plan};
     bytes_init(&request->body, shard->config->body_max_bytes);
     shard->h2_request_count++;
     h2_stream_attach(stream, &request->user);

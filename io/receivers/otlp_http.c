@@ -31,6 +31,13 @@ static void answer_text(struct otlp_http_answer *answer, uint32_t status, const 
     answer->body = slice_of_text(text);
 }
 
+/* What the Collector says where a type is asked for that it cannot put its words into. */
+static void answer_unworded(struct otlp_http_answer *answer)
+{
+    answer_text(answer, 500, "{\"code\": 13, \"message\": \"failed to marshal error message\"}");
+    answer->content_type = TYPE_JSON;
+}
+
 /* --- CORS ------------------------------------------------------------------------------------- */
 
 /* One '*' in the pattern stands for any run of bytes. */
@@ -169,11 +176,7 @@ static void refuse_encoding(const struct otlp_http_head *head, bool is_json, boo
 {
     struct otlp_verdict verdict;
     if (!has_type && head->content_type.len > 0) {
-        answer->status = 500;
-        answer->retry_after_s = 0;
-        answer->content_type = TYPE_JSON;
-        answer->body =
-            SLICE_LITERAL("{\"code\": 13, \"message\": \"failed to marshal error message\"}");
+        answer_unworded(answer);
         return;
     }
     otlp_verdict_refuse(&verdict, GRPC_INVALID_ARGUMENT, "unsupported Content-Encoding: %.*s",
@@ -182,14 +185,50 @@ static void refuse_encoding(const struct otlp_http_head *head, bool is_json, boo
     otlp_http_word(&verdict, SIGNAL_TRACES, is_json || !has_type, answer);
 }
 
-bool otlp_http_judge(const struct otlp_shard *shard, const struct otlp_http_head *head,
+const char *otlp_http_credentials(const struct otlp_port *port)
+{
+    return port->auth == NULL ? NULL : authenticator_header(port->auth);
+}
+
+/* True where the port's authenticator lets the request in. */
+static bool is_granted(const struct otlp_port *port, const struct otlp_http_head *head,
+                       bool is_json, bool has_type, struct otlp_http_answer *answer)
+{
+    struct otlp_verdict verdict;
+    if (port->auth == NULL) {
+        return true;
+    }
+    uint64_t now_mono_ns = loop_now_mono_ns(port->shard->worker->loop);
+    enum auth_verdict result = authenticator_check(port->auth, head->credentials, now_mono_ns);
+    if (result == AUTH_GRANTED) {
+        return true;
+    }
+    if (result == AUTH_BUSY) {
+        otlp_verdict_postpone(&verdict, authenticator_verdict_text(port->auth, result));
+    } else {
+        otlp_verdict_refuse(&verdict, GRPC_UNAUTHENTICATED, "%s",
+                            authenticator_verdict_text(port->auth, result));
+    }
+    if (!has_type && head->content_type.len > 0) {
+        answer_unworded(answer);
+        return false;
+    }
+    otlp_http_word(&verdict, SIGNAL_TRACES, is_json || !has_type, answer);
+    return false;
+}
+
+bool otlp_http_judge(const struct otlp_port *port, const struct otlp_http_head *head,
                      struct otlp_http_plan *plan, struct otlp_http_answer *answer)
 {
+    const struct otlp_shard *shard = port->shard;
     struct slice type = media_type(head->content_type);
     bool is_protobuf = http1_text_equal(type, SLICE_LITERAL(TYPE_PROTOBUF));
     plan->is_json = http1_text_equal(type, SLICE_LITERAL(TYPE_JSON));
     if (is_preflight(&shard->config->cors, head)) {
         *answer = (struct otlp_http_answer){.status = 204};
+        return false;
+    }
+    if (!is_granted(port, head, plan->is_json, is_protobuf || plan->is_json, answer)) {
         return false;
     }
     if (compress_kind_of(head->content_encoding, &plan->kind) != 0 ||

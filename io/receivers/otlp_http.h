@@ -19,7 +19,7 @@
 #include "io/receivers/otlp_config.h"
 #include "io/receivers/otlp_verdict.h"
 
-struct otlp_shard;
+struct otlp_port;
 
 /* What matters of a head; all borrowed. Absent headers are empty. */
 struct otlp_http_head {
@@ -28,6 +28,7 @@ struct otlp_http_head {
     struct slice content_type;
     struct slice content_encoding;
     struct slice origin;
+    struct slice credentials;  /* the authenticator's header */
     struct slice cors_method;  /* Access-Control-Request-Method */
     struct slice cors_headers; /* Access-Control-Request-Headers */
 };
@@ -45,7 +46,7 @@ struct otlp_http_answer {
     uint32_t retry_after_s;   /* 0: none */
     const char *content_type; /* static; NULL for none */
     struct slice body;        /* borrowed from `text`, static, or the caller's */
-    char text[OTLP_VERDICT_TEXT_BYTES * 4];
+    char text[OTLP_VERDICT_TEXT_BYTES * 6 + 256]; /* any byte may be "\\u0000" in JSON */
 };
 
 /* Headers beside those: CORS, and what the configuration adds. `add` is called for each. */
@@ -56,8 +57,11 @@ typedef void(otlp_http_header_fn)(void *target, struct slice name, struct slice 
  *
  * True: `plan` is filled. False: `answer` is what it is told.
  */
-bool otlp_http_judge(const struct otlp_shard *shard, const struct otlp_http_head *head,
+bool otlp_http_judge(const struct otlp_port *port, const struct otlp_http_head *head,
                      struct otlp_http_plan *plan, struct otlp_http_answer *answer);
+
+/* The header that the port's authenticator looks at; NULL without one. */
+const char *otlp_http_credentials(const struct otlp_port *port);
 
 /* The answer to a verdict, in the request's encoding. */
 void otlp_http_word(const struct otlp_verdict *verdict, enum signal signal, bool is_json,
@@ -72,7 +76,7 @@ void otlp_http_add_headers(const struct otlp_config *config, const struct otlp_h
 /* What the server calls a body that is too large; the client is told 400, as by the Collector. */
 #define OTLP_HTTP1_TOO_LARGE 413
 
-/* The callbacks of a shard's http1_server (CONTAINER_OF struct otlp_shard). */
+/* The callbacks of a port's http1_server (CONTAINER_OF struct otlp_port). */
 bool otlp_http1_on_admit(struct http1_server *server, struct http1_exchange *exchange,
                          struct http1_refusal *refusal);
 void otlp_http1_on_refuse(struct http1_server *server, struct http1_exchange *exchange,
@@ -84,4 +88,4 @@ void otlp_http1_on_request(struct http1_server *server, struct http1_exchange *e
 /* --- otlp_h2.c -------------------------------------------------------------------------------- */
 
 /* A stream that does not speak gRPC. */
-void otlp_h2_take(struct otlp_shard *shard, struct h2_stream *stream);
+void otlp_h2_take(struct otlp_port *port, struct h2_stream *stream);

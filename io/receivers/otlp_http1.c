@@ -8,9 +8,9 @@
 #include "io/receivers/otlp_http.h"
 #include "io/receivers/otlp_shard.h"
 
-static struct otlp_shard *shard_of(struct http1_server *server)
+static struct otlp_port *port_of(struct http1_server *server)
 {
-    return CONTAINER_OF(server, struct otlp_shard, http1);
+    return CONTAINER_OF(server, struct otlp_port, http1);
 }
 
 static struct slice header_of(const struct http1_exchange *exchange, const char *name)
@@ -20,14 +20,17 @@ static struct slice header_of(const struct http1_exchange *exchange, const char 
     return value;
 }
 
-static struct otlp_http_head head_of(const struct http1_exchange *exchange)
+static struct otlp_http_head head_of(const struct otlp_port *port,
+                                     const struct http1_exchange *exchange)
 {
+    const char *credentials = otlp_http_credentials(port);
     return (struct otlp_http_head){
         .method = http1_exchange_method(exchange),
         .path = http1_exchange_path(exchange),
         .content_type = header_of(exchange, "content-type"),
         .content_encoding = header_of(exchange, "content-encoding"),
         .origin = header_of(exchange, "origin"),
+        .credentials = credentials != NULL ? header_of(exchange, credentials) : (struct slice){0},
         .cors_method = header_of(exchange, "access-control-request-method"),
         .cors_headers = header_of(exchange, "access-control-request-headers"),
     };
@@ -64,11 +67,12 @@ static void fill_refusal(struct otlp_shard *shard, const struct otlp_http_answer
 bool otlp_http1_on_admit(struct http1_server *server, struct http1_exchange *exchange,
                          struct http1_refusal *refusal)
 {
-    struct otlp_shard *shard = shard_of(server);
-    struct otlp_http_head head = head_of(exchange);
+    struct otlp_port *port = port_of(server);
+    struct otlp_shard *shard = port->shard;
+    struct otlp_http_head head = head_of(port, exchange);
     struct otlp_http_plan plan;
     otlp_http_add_headers(shard->config, &head, exchange, add_header);
-    if (otlp_http_judge(shard, &head, &plan, &shard->answer)) {
+    if (otlp_http_judge(port, &head, &plan, &shard->answer)) {
         return true;
     }
     if (shard->answer.status == 204) {
@@ -82,11 +86,12 @@ bool otlp_http1_on_admit(struct http1_server *server, struct http1_exchange *exc
 void otlp_http1_on_refuse(struct http1_server *server, struct http1_exchange *exchange,
                           struct http1_refusal *refusal)
 {
-    struct otlp_shard *shard = shard_of(server);
-    struct otlp_http_head head = head_of(exchange);
+    struct otlp_port *port = port_of(server);
+    struct otlp_shard *shard = port->shard;
+    struct otlp_http_head head = head_of(port, exchange);
     struct otlp_http_plan plan = {0};
     struct otlp_verdict verdict;
-    if (!otlp_http_judge(shard, &head, &plan, &shard->answer)) {
+    if (!otlp_http_judge(port, &head, &plan, &shard->answer)) {
         return; /* its own words will do */
     }
     if (refusal->status == 503) {
@@ -106,12 +111,12 @@ void otlp_http1_on_refuse(struct http1_server *server, struct http1_exchange *ex
 
 bool otlp_http1_on_charge(struct http1_server *server, uint64_t bytes)
 {
-    return otlp_intake_charge(&shard_of(server)->intake, bytes);
+    return otlp_intake_charge(&port_of(server)->shard->intake, bytes);
 }
 
 void otlp_http1_on_release(struct http1_server *server, uint64_t bytes)
 {
-    otlp_intake_release(&shard_of(server)->intake, bytes);
+    otlp_intake_release(&port_of(server)->shard->intake, bytes);
 }
 
 static void send_reply(const struct otlp_reply *reply, const struct otlp_verdict *verdict)
@@ -129,10 +134,11 @@ static void send_reply(const struct otlp_reply *reply, const struct otlp_verdict
 
 void otlp_http1_on_request(struct http1_server *server, struct http1_exchange *exchange)
 {
-    struct otlp_shard *shard = shard_of(server);
-    struct otlp_http_head head = head_of(exchange);
+    struct otlp_port *port = port_of(server);
+    struct otlp_shard *shard = port->shard;
+    struct otlp_http_head head = head_of(port, exchange);
     struct otlp_http_plan plan;
-    if (!otlp_http_judge(shard, &head, &plan, &shard->answer)) {
+    if (!otlp_http_judge(port, &head, &plan, &shard->answer)) {
         /* The pipelines changed between head and body. */
         http1_respond_text(exchange, shard->answer.status, shard->answer.content_type,
                            shard->answer.body);

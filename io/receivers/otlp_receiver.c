@@ -15,6 +15,7 @@
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "io/auth/authenticator_set.h"
 #include "io/receivers/otlp_config.h"
 #include "io/receivers/otlp_shard.h"
 #include "io/socket.h"
@@ -22,11 +23,12 @@
 struct otlp_receiver {
     struct receiver receiver;
     struct otlp_config config;
-    struct receiver_home *home;                   /* borrowed; NULL until open */
-    struct tls_context *tls[OTLP_PROTOCOL_COUNT]; /* owned */
-    struct otlp_shard *shards;                    /* owned; one per shard */
-    uint32_t shard_count;                         /* of those that are built */
-    bool has_path[OTLP_PROTOCOL_COUNT];           /* a Unix socket that we bound */
+    struct receiver_home *home;                      /* borrowed; NULL until open */
+    struct tls_context *tls[OTLP_PROTOCOL_COUNT];    /* owned */
+    struct authenticator *auth[OTLP_PROTOCOL_COUNT]; /* borrowed; see otlp_link */
+    struct otlp_shard *shards;                       /* owned; one per shard */
+    uint32_t shard_count;                            /* of those that are built */
+    bool has_path[OTLP_PROTOCOL_COUNT];              /* a Unix socket that we bound */
     bool is_draining;
     bool has_successor; /* the address is somebody else's now */
 };
@@ -94,7 +96,7 @@ static int bind_path(struct otlp_receiver *otlp, uint32_t index)
     if (fd < 0) {
         return bind_failed(otlp, index, fd, NULL);
     }
-    otlp->shards[0].fds[index] = fd;
+    otlp->shards[0].ports[index].fd = fd;
     otlp->has_path[index] = true;
     log_listening(otlp, index, 0);
     return 0;
@@ -124,7 +126,7 @@ static int bind_group(struct otlp_receiver *otlp, uint32_t index)
             return bind_failed(otlp, index, fd, NULL);
         }
         address = report.local; /* the first one settles a port that the kernel picks */
-        otlp->shards[i].fds[index] = fd;
+        otlp->shards[i].ports[index].fd = fd;
     }
     log_listening(otlp, index, socket_port_of(&address));
     return 0;
@@ -145,7 +147,7 @@ static int open_tls(struct otlp_receiver *otlp, uint32_t index)
         return err;
     }
     for (uint32_t i = 0; i < otlp->shard_count; i++) {
-        otlp->shards[i].tls[index] = otlp->tls[index];
+        otlp->shards[i].ports[index].tls = otlp->tls[index];
     }
     return 0;
 }
@@ -193,19 +195,51 @@ static int otlp_open(struct receiver *receiver, struct receiver_home *home)
     return err;
 }
 
+static bool otlp_link(struct receiver *receiver, const struct authenticator_set *set,
+                      struct slice *missing)
+{
+    struct otlp_receiver *otlp = of(receiver);
+    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
+        struct slice wanted = otlp->config.endpoints[i].authenticator;
+        otlp->auth[i] = authenticator_find(set, wanted);
+        if (wanted.len > 0 && (otlp->auth[i] == NULL || !authenticator_is_server(otlp->auth[i]))) {
+            *missing = wanted;
+            return false;
+        }
+    }
+    return true;
+}
+
+static void otlp_refresh(struct receiver *receiver, uint64_t now_mono_ns)
+{
+    struct otlp_receiver *otlp = of(receiver);
+    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
+        char why[TLS_WHY_BYTES];
+        int result = otlp->tls[i] == NULL ? 0 : tls_context_reload(otlp->tls[i], now_mono_ns, why);
+        if (result > 0) {
+            log_info("tls_reloaded", LOG_TEXT("receiver", receiver->id),
+                     LOG_TEXT("protocol", protocol_names[i]));
+        } else if (result < 0) {
+            log_warn("tls_reload_failed", LOG_TEXT("receiver", receiver->id),
+                     LOG_TEXT("protocol", protocol_names[i]), LOG_TEXT("reason", why));
+        }
+    }
+}
+
 static void otlp_connect(struct receiver *receiver, struct pipeline *const *pipelines,
                          uint32_t pipeline_count)
 {
     struct otlp_receiver *otlp = of(receiver);
-    struct otlp_routes routes[SIGNAL_COUNT] = {0};
+    struct otlp_links links = {0};
     for (uint32_t i = 0; i < pipeline_count; i++) {
-        struct otlp_routes *own = &routes[pipelines[i]->signal];
+        struct otlp_routes *own = &links.routes[pipelines[i]->signal];
         ASSERT(own->count < OTLP_PIPELINES_MAX); /* the graph's limit */
         own->pipelines[own->count] = pipelines[i];
         own->count++;
     }
+    memcpy(links.auth, otlp->auth, sizeof(links.auth));
     for (uint32_t i = 0; i < otlp->shard_count; i++) {
-        otlp_shard_connect(&otlp->shards[i], routes);
+        otlp_shard_connect(&otlp->shards[i], &links);
     }
 }
 
@@ -298,7 +332,9 @@ static uint32_t otlp_offenders(struct receiver *receiver, struct receiver_offend
 
 static const struct receiver_ops otlp_receiver_ops = {
     .type = "otlp",
+    .link = otlp_link,
     .open = otlp_open,
+    .refresh = otlp_refresh,
     .connect = otlp_connect,
     .start = otlp_start,
     .send_away = otlp_send_away,

@@ -22,44 +22,49 @@
 static bool front_on_protocol(struct tcp_front *front, enum sniff_kind kind,
                               struct channel *channel, struct slice first)
 {
-    uint32_t index = front->name[0] == 'g' ? OTLP_PROTOCOL_GRPC : OTLP_PROTOCOL_HTTP;
-    struct otlp_shard *shard = CONTAINER_OF(front, struct otlp_shard, fronts[index]);
+    struct otlp_port *port = CONTAINER_OF(front, struct otlp_port, front);
     if (kind == SNIFF_HTTP2) {
-        return h2_server_adopt(&shard->h2, channel, first) == 0;
+        return h2_server_adopt(&port->h2, channel, first) == 0;
     }
-    return http1_server_adopt(&shard->http1, channel, first) == 0;
+    return http1_server_adopt(&port->http1, channel, first) == 0;
 }
 
 static void front_on_closed(struct tcp_front *front)
 {
-    uint32_t index = front->name[0] == 'g' ? OTLP_PROTOCOL_GRPC : OTLP_PROTOCOL_HTTP;
-    struct otlp_shard *shard = CONTAINER_OF(front, struct otlp_shard, fronts[index]);
-    shard->open_count--;
+    CONTAINER_OF(front, struct otlp_port, front)->shard->open_count--;
 }
 
 static void http1_on_closed(struct http1_server *server)
 {
-    CONTAINER_OF(server, struct otlp_shard, http1)->open_count--;
+    CONTAINER_OF(server, struct otlp_port, http1)->shard->open_count--;
 }
 
 static void h2_on_closed(struct h2_server *server)
 {
-    CONTAINER_OF(server, struct otlp_shard, h2)->open_count--;
+    CONTAINER_OF(server, struct otlp_port, h2)->shard->open_count--;
 }
 
-/* Without gRPC's content type it is HTTP, except where the path is one of gRPC's: a mistake that is
- * to be answered in gRPC's words. */
+/* "/package.Service/Method": what gRPC names has a dot in its first segment. */
+static bool is_grpc_path(struct slice path)
+{
+    if (path.len == 0 || path.ptr[0] != '/') {
+        return false;
+    }
+    struct slice rest = slice_from(path, 1);
+    size_t service_len = slice_find(rest, '/');
+    return service_len < rest.len && slice_find(slice_first(rest, service_len), '.') < service_len;
+}
+
 static void h2_on_head(struct h2_server *server, struct h2_stream *stream)
 {
-    struct otlp_shard *shard = CONTAINER_OF(server, struct otlp_shard, h2);
+    struct otlp_port *port = CONTAINER_OF(server, struct otlp_port, h2);
     struct slice type = {0};
-    bool is_grpc = h2_stream_header(stream, "content-type", &type) && grpc_is_content_type(type);
-    bool is_preflight = slice_is_text(h2_stream_method(stream), "OPTIONS");
-    if (is_grpc || (!is_preflight && otlp_grpc_is_path(h2_stream_path(stream)))) {
-        grpc_server_take(&shard->grpc, stream);
-        return;
+    (void)h2_stream_header(stream, "content-type", &type); /* absent is no gRPC */
+    if (grpc_is_content_type(type) || is_grpc_path(h2_stream_path(stream))) {
+        grpc_server_take(&port->grpc, stream);
+    } else {
+        otlp_h2_take(port, stream);
     }
-    otlp_h2_take(shard, stream);
 }
 
 static const struct h2_server_ops h2_ops = {
@@ -73,10 +78,10 @@ static uint32_t ms_of(uint64_t ns)
     return ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms;
 }
 
-static int open_http1(struct otlp_shard *shard)
+static int open_http1(struct otlp_port *port)
 {
-    const struct otlp_config *config = shard->config;
-    shard->http1 = (struct http1_server){
+    const struct otlp_config *config = port->shard->config;
+    port->http1 = (struct http1_server){
         .on_request = otlp_http1_on_request,
         .on_closed = http1_on_closed,
         .on_admit = otlp_http1_on_admit,
@@ -93,49 +98,58 @@ static int open_http1(struct otlp_shard *shard)
                 .send_timeout_ms = ms_of(config->write_timeout_ns),
                 .idle_timeout_ms = config->idle_timeout_ns != 0 ? ms_of(config->idle_timeout_ns)
                                                                 : OTLP_IDLE_TIMEOUT_MS,
-                .age_max_ms = config->age_max_ns / CLOCK_NS_PER_MS,
-                .is_one_answer = !config->is_keep_alive,
+                /* Without keep-alive a connection is old at once: each answer is its last. */
+                .age_max_ms = config->is_keep_alive ? config->age_max_ns / CLOCK_NS_PER_MS : 1,
             },
     };
-    int err = http1_server_start(&shard->http1, shard->worker->loop, NULL, 0);
-    shard->open_count += err == 0 ? 1 : 0;
+    int err = http1_server_start(&port->http1, port->shard->worker->loop, NULL, 0);
+    port->has_http1 = err == 0;
+    port->shard->open_count += err == 0 ? 1 : 0;
     return err;
 }
 
-static int open_h2(struct otlp_shard *shard)
+static int open_h2(struct otlp_port *port)
 {
-    struct h2_server_options options = shard->config->h2;
+    struct h2_server_options options = port->shard->config->h2;
     options.connections_max = OTLP_CONNECTIONS_MAX;
-    int err = h2_server_init(&shard->h2, shard->worker->loop, &options, &h2_ops);
-    shard->has_h2 = err == 0;
-    shard->open_count += err == 0 ? 1 : 0;
+    int err = h2_server_init(&port->h2, port->shard->worker->loop, &options, &h2_ops);
+    port->has_h2 = err == 0;
+    port->shard->open_count += err == 0 ? 1 : 0;
     return err;
 }
 
-static int open_front(struct otlp_shard *shard, uint32_t index)
+static int open_front(struct otlp_port *port)
 {
-    struct tcp_front *front = &shard->fronts[index];
-    *front = (struct tcp_front){
-        .loop = shard->worker->loop,
-        .stats = &shard->stats,
-        .name = index == OTLP_PROTOCOL_GRPC ? "grpc" : "http",
+    port->front = (struct tcp_front){
+        .loop = port->shard->worker->loop,
+        .stats = &port->shard->stats,
+        .name = port->shard->receiver_id,
         .options =
             {
                 .protocols = SNIFF_BIT(SNIFF_HTTP1) | SNIFF_BIT(SNIFF_HTTP2),
-                .tls = shard->tls[index],
+                .tls = port->tls,
                 .connections_max = OTLP_CONNECTIONS_MAX,
             },
         .on_protocol = front_on_protocol,
         .on_closed = front_on_closed,
     };
-    int err = tcp_front_open(front, &shard->fds[index], 1);
+    int err = tcp_front_open(&port->front, &port->fd, 1);
     if (err == 0) {
-        shard->fds[index] = -1; /* moved in */
-        shard->open_count++;
-    } else {
-        *front = (struct tcp_front){0}; /* nothing of it runs: it is not there to be stopped */
+        port->fd = -1; /* moved in */
+        port->has_front = true;
+        port->shard->open_count++;
     }
     return err;
+}
+
+static int open_port(struct otlp_port *port)
+{
+    otlp_grpc_init(port, port->shard->worker->loop);
+    int err = open_http1(port);
+    if (err == 0) {
+        err = open_h2(port);
+    }
+    return err == 0 ? open_front(port) : err;
 }
 
 /* --- the turn --------------------------------------------------------------------------------- */
@@ -163,9 +177,13 @@ static void shard_on_leave_timer(struct timer *timer, uint64_t now_mono_ns)
 {
     (void)now_mono_ns;
     struct otlp_shard *shard = CONTAINER_OF(timer, struct otlp_shard, leave_timer);
-    http1_server_abort(&shard->http1);
-    if (shard->has_h2) {
-        h2_server_abort(&shard->h2);
+    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
+        if (shard->ports[i].has_http1) {
+            http1_server_abort(&shard->ports[i].http1);
+        }
+        if (shard->ports[i].has_h2) {
+            h2_server_abort(&shard->ports[i].h2);
+        }
     }
 }
 
@@ -181,7 +199,8 @@ int otlp_shard_init(struct otlp_shard *shard, const char *receiver_id,
     shard->receiver_id = receiver_id;
     shard->leave_timer.on_fire = shard_on_leave_timer;
     for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
-        shard->fds[i] = -1;
+        shard->ports[i] =
+            (struct otlp_port){.shard = shard, .protocol = (enum otlp_protocol)i, .fd = -1};
     }
     return otlp_intake_init(&shard->intake, worker->id, home->memory, &shard->stats);
 }
@@ -189,21 +208,21 @@ int otlp_shard_init(struct otlp_shard *shard, const char *receiver_id,
 void otlp_shard_fini(struct otlp_shard *shard)
 {
     for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
-        if (shard->fds[i] >= 0) {
-            (void)close(shard->fds[i]); /* nothing was written to it */
+        struct otlp_port *port = &shard->ports[i];
+        if (port->fd >= 0) {
+            (void)close(port->fd); /* nothing was written to it */
         }
-        shard->fds[i] = -1;
+        if (port->has_h2) {
+            h2_server_fini(&port->h2);
+        }
+        *port = (struct otlp_port){.fd = -1};
     }
-    if (shard->has_h2) {
-        h2_server_fini(&shard->h2);
-    }
-    shard->has_h2 = false;
     otlp_intake_fini(&shard->intake);
 }
 
 struct shard_call {
     struct otlp_shard *shard;
-    const struct otlp_routes *routes;
+    const struct otlp_links *links;
     uint32_t open_count;
     int err;
 };
@@ -212,13 +231,17 @@ static void connect_on_shard(struct worker *worker, void *argument)
 {
     (void)worker;
     const struct shard_call *call = argument;
-    memcpy(call->shard->intake.routes, call->routes, sizeof(call->shard->intake.routes));
-    otlp_grpc_update(call->shard);
+    struct otlp_shard *shard = call->shard;
+    memcpy(shard->intake.routes, call->links->routes, sizeof(shard->intake.routes));
+    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
+        shard->ports[i].auth = call->links->auth[i];
+    }
+    otlp_grpc_update(shard);
 }
 
-void otlp_shard_connect(struct otlp_shard *shard, const struct otlp_routes routes[SIGNAL_COUNT])
+void otlp_shard_connect(struct otlp_shard *shard, const struct otlp_links *links)
 {
-    struct shard_call call = {.shard = shard, .routes = routes};
+    struct shard_call call = {.shard = shard, .links = links};
     worker_call(shard->worker, &call, connect_on_shard);
 }
 
@@ -226,16 +249,12 @@ static void start_on_shard(struct worker *worker, void *argument)
 {
     struct shard_call *call = argument;
     struct otlp_shard *shard = call->shard;
-    otlp_grpc_init(shard, worker->loop);
-    call->err = open_http1(shard);
-    if (call->err == 0) {
-        call->err = open_h2(shard);
-    }
     for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT && call->err == 0; i++) {
-        if (shard->fds[i] >= 0) {
-            call->err = open_front(shard, i);
+        if (shard->ports[i].fd >= 0) {
+            call->err = open_port(&shard->ports[i]);
         }
     }
+    otlp_grpc_update(shard);
     shard->intake.now_unix_ns = loop_now_unix_ns(worker->loop);
     worker_add_hook(worker, &shard->hook);
     shard->state = OTLP_SHARD_RECEIVING;
@@ -252,11 +271,14 @@ static void send_away_on_shard(struct worker *worker, void *argument)
 {
     (void)worker;
     struct otlp_shard *shard = argument;
-    if (shard->state == OTLP_SHARD_RECEIVING) {
-        shard->grpc.is_serving = false;
-        http1_server_send_away(&shard->http1);
-        if (shard->has_h2) {
-            h2_server_send_away(&shard->h2);
+    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT && shard->state == OTLP_SHARD_RECEIVING; i++) {
+        struct otlp_port *port = &shard->ports[i];
+        port->grpc.is_serving = false;
+        if (port->has_http1) {
+            http1_server_send_away(&port->http1);
+        }
+        if (port->has_h2) {
+            h2_server_send_away(&port->h2);
         }
     }
 }
@@ -274,13 +296,16 @@ static void begin_leaving(struct otlp_shard *shard)
     }
     shard->state = OTLP_SHARD_LEAVING;
     for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
-        if (shard->fronts[i].loop != NULL) {
-            tcp_front_stop(&shard->fronts[i]);
+        struct otlp_port *port = &shard->ports[i];
+        if (port->has_front) {
+            tcp_front_stop(&port->front);
         }
-    }
-    http1_server_stop(&shard->http1);
-    if (shard->has_h2) {
-        h2_server_drain(&shard->h2);
+        if (port->has_http1) {
+            http1_server_stop(&port->http1);
+        }
+        if (port->has_h2) {
+            h2_server_drain(&port->h2);
+        }
     }
 }
 

@@ -17,6 +17,7 @@
 
 #include "core/base/defs.h"
 #include "core/engine/stats.h"
+#include "io/auth/authenticator.h"
 #include "io/grpc_server.h"
 #include "io/h2_server.h"
 #include "io/http1_server.h"
@@ -34,26 +35,37 @@ enum otlp_shard_state {
     OTLP_SHARD_DONE,
 };
 
-struct otlp_shard {
-    struct worker_hook hook;
-    struct worker *worker;                        /* borrowed */
-    struct worker *egress;                        /* borrowed; woken when parts crossed */
-    const struct otlp_config *config;             /* borrowed */
-    const char *receiver_id;                      /* borrowed; for the log */
-    struct tls_context *tls[OTLP_PROTOCOL_COUNT]; /* borrowed; NULL in the clear */
-    int fds[OTLP_PROTOCOL_COUNT];                 /* owned until start; -1 for none */
-    struct tcp_front fronts[OTLP_PROTOCOL_COUNT];
+/* One listening address, with servers of its own, because each may want other credentials. */
+struct otlp_port {
+    struct otlp_shard *shard;
+    enum otlp_protocol protocol; /* whose keys these are; both are served */
+    int fd;                      /* owned until start; -1 for none */
+    struct tls_context *tls;     /* borrowed; NULL in the clear */
+    struct authenticator *auth;  /* borrowed; NULL: everybody may come in */
+    struct tcp_front front;
     struct http1_server http1;
     struct h2_server h2;
     struct grpc_server grpc;
-    struct grpc_method methods[SIGNAL_COUNT]; /* known to `grpc` */
+    bool has_front;
+    bool has_http1;
+    bool has_h2;
+};
+
+struct otlp_shard {
+    struct worker_hook hook;
+    struct worker *worker;            /* borrowed */
+    struct worker *egress;            /* borrowed; woken when parts crossed */
+    const struct otlp_config *config; /* borrowed */
+    const char *receiver_id;          /* borrowed; for the log */
+    struct otlp_port ports[OTLP_PROTOCOL_COUNT];
+    struct grpc_method methods[SIGNAL_COUNT]; /* known to both grpc_servers */
+    enum signal method_signals[SIGNAL_COUNT];
     struct otlp_intake intake;
     struct otlp_http_answer answer; /* of the request being judged */
     struct timer leave_timer;
     uint32_t open_count; /* fronts and servers that have yet to close */
     uint32_t h2_request_count;
     enum otlp_shard_state state;
-    bool has_h2;
     struct receiver_stats stats;
     _Atomic bool is_done; /* the shard writes (release), main reads (acquire) */
 };
@@ -68,8 +80,14 @@ void otlp_shard_fini(struct otlp_shard *shard);
 
 /* All from the main thread. */
 
-/* The pipelines by signal; from now on nothing goes to earlier ones. */
-void otlp_shard_connect(struct otlp_shard *shard, const struct otlp_routes routes[SIGNAL_COUNT]);
+/* What a shard's requests are judged by and go to; both change with a reload. */
+struct otlp_links {
+    struct otlp_routes routes[SIGNAL_COUNT];
+    struct authenticator *auth[OTLP_PROTOCOL_COUNT]; /* borrowed; NULL: none */
+};
+
+/* From now on nothing goes to earlier pipelines, and no earlier authenticator is asked. */
+void otlp_shard_connect(struct otlp_shard *shard, const struct otlp_links *links);
 WEIR_MUST_USE int otlp_shard_start(struct otlp_shard *shard);
 void otlp_shard_send_away(struct otlp_shard *shard);
 void otlp_shard_drain(struct otlp_shard *shard);

@@ -31,6 +31,15 @@ void otlp_verdict_accept(struct otlp_verdict *verdict)
     verdict->text_len = 0;
 }
 
+/* A protobuf string must be UTF-8, and words may quote what a peer sent, or be cut. */
+static void make_plain(struct otlp_verdict *verdict)
+{
+    bool is_plain = slice_is_utf8(otlp_verdict_text(verdict));
+    for (uint32_t i = 0; i < verdict->text_len && !is_plain; i++) {
+        verdict->text[i] = (uint8_t)verdict->text[i] < 0x80 ? verdict->text[i] : '?';
+    }
+}
+
 void otlp_verdict_refuse(struct otlp_verdict *verdict, enum grpc_status status, const char *format,
                          ...)
 {
@@ -42,6 +51,7 @@ void otlp_verdict_refuse(struct otlp_verdict *verdict, enum grpc_status status, 
     va_end(args);
     size_t cap = sizeof(verdict->text) - 1;
     verdict->text_len = len < 0 ? 0 : (uint32_t)((size_t)len < cap ? (size_t)len : cap);
+    make_plain(verdict);
 }
 
 void otlp_verdict_postpone(struct otlp_verdict *verdict, const char *text)

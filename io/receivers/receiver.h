@@ -44,12 +44,21 @@ struct receiver_offender {
     uint64_t series_count;
 };
 
+struct authenticator_set;
 struct receiver;
 
 struct receiver_ops {
     const char *type; /* config key: "statsd" */
+    /*
+     * Optional. Before open, and again with every reload: looks its extensions up, which live as
+     * long as the graph. false: *missing names one that is not there, or is no server's.
+     */
+    bool (*link)(struct receiver *receiver, const struct authenticator_set *set,
+                 struct slice *missing);
     /* Binds and makes all parts; the threads run already. 0, or negative after a log line. */
     int (*open)(struct receiver *receiver, struct receiver_home *home);
+    /* Optional. About once a second, from the main thread, which may read files: are they new? */
+    void (*refresh)(struct receiver *receiver, uint64_t now_mono_ns);
     /* Where what is born goes from now on; called before start, and at every reload. */
     void (*connect)(struct receiver *receiver, struct pipeline *const *pipelines,
                     uint32_t pipeline_count);

@@ -46,7 +46,8 @@ static const char *const known_processors[] = {
     "attributes", "batch", "filter", "memory_limiter", "probabilistic_sampler", "resource", NULL};
 static const char *const known_exporters[] = {
     "debug", "file", "nop", "otlp", "otlp_grpc", "otlphttp", "otlp_http", "prometheus", NULL};
-static const char *const known_extensions[] = {"health_check", NULL};
+static const char *const known_extensions[] = {"basicauth", "bearertokenauth", "health_check",
+                                               NULL};
 
 static const char *const planned_receivers[] = {"awsxray", "awsecscontainermetrics", "prometheus",
                                                 NULL};
@@ -73,9 +74,8 @@ static const char *const planned_exporters[] = {
     "loadbalancing",
     NULL,
 };
-static const char *const planned_extensions[] = {"sigv4auth",       "awsproxy",  "file_storage",
-                                                 "bearertokenauth", "basicauth", "zpages",
-                                                 "pprof",           NULL};
+static const char *const planned_extensions[] = {"sigv4auth", "awsproxy", "file_storage",
+                                                 "zpages",    "pprof",    NULL};
 
 static const struct graph_types types = {
     .known =

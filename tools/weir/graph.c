@@ -71,6 +71,16 @@ static void adopt_exporters(struct graph *graph, struct graph *old)
     }
 }
 
+/* The fresh one of equal settings was linked with success, so this one is. */
+static void link_adopted(const struct graph *graph, struct receiver *receiver)
+{
+    struct slice missing;
+    if (receiver->ops->link != NULL) {
+        bool is_linked = receiver->ops->link(receiver, &graph->auth, &missing);
+        ASSERT(is_linked);
+    }
+}
+
 static void adopt_receivers(struct graph *graph, struct graph *old)
 {
     for (uint32_t i = 0; i < graph->receiver_count; i++) {
@@ -86,6 +96,7 @@ static void adopt_receivers(struct graph *graph, struct graph *old)
         /* The old array is read by the egress thread until it is connected anew. */
         graph->receivers[i] = adopted;
         *found = NULL;
+        link_adopted(graph, adopted->receiver);
         adopted->receiver->ops->connect(adopted->receiver, adopted->pipelines,
                                         adopted->pipeline_count);
         fresh->pipelines = pipelines;
@@ -293,6 +304,23 @@ int graph_open(struct graph *graph, struct graph *old, struct receiver_home *hom
     worker_call(graph->egress, graph, add_hook);
     adopt_receivers(graph, old);
     return start_receivers(graph);
+}
+
+void graph_refresh(struct graph *graph, uint64_t now_mono_ns)
+{
+    for (uint32_t i = 0; i < graph->auth.count; i++) {
+        char why[AUTH_WHY_BYTES];
+        if (authenticator_reload(graph->auth.authenticators[i], why) < 0) {
+            log_warn("credentials_reload_failed", LOG_TEXT("extension", graph->auth.ids[i]),
+                     LOG_TEXT("reason", why));
+        }
+    }
+    for (uint32_t i = 0; i < graph->receiver_count; i++) {
+        const struct graph_receiver *entry = graph->receivers[i];
+        if (entry != NULL && entry->is_started && entry->receiver->ops->refresh != NULL) {
+            entry->receiver->ops->refresh(entry->receiver, now_mono_ns);
+        }
+    }
 }
 
 /* --- draining -------------------------------------------------------------------------------- */

@@ -18,6 +18,7 @@
 #include "core/engine/config_report.h"
 #include "core/engine/config_tree.h"
 #include "core/engine/pipeline.h"
+#include "io/auth/authenticator_set.h"
 #include "io/receivers/receiver.h"
 #include "tools/weir/components.h"
 #include "tools/weir/config_source.h"
@@ -62,6 +63,8 @@ struct graph {
     uint32_t pipeline_count;
     struct extension_health_check health;
     bool has_health;
+    struct authenticator_set auth; /* owned */
+    char *auth_ids[AUTHENTICATORS_MAX];
     struct worker *egress;      /* borrowed from graph_open on */
     struct receiver_home *home; /* borrowed; from graph_open on */
     struct worker_hook hook;
@@ -93,6 +96,9 @@ const struct config_node *graph_root(const struct graph *graph);
  * 0, or negative after a log line; then the graph must be freed, and `old` is as it was.
  */
 WEIR_MUST_USE int graph_open(struct graph *graph, struct graph *old, struct receiver_home *home);
+
+/* About once a second, from the main thread: files that authenticators and receivers read again. */
+void graph_refresh(struct graph *graph, uint64_t now_mono_ns);
 
 /* Tells the peers of all receivers to go elsewhere, while everything is still read. */
 void graph_send_away(struct graph *graph);

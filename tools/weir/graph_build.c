@@ -13,6 +13,8 @@
 
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/auth/basic_auth.h"
+#include "io/auth/bearer_auth.h"
 #include "tools/weir/config_print.h"
 
 static void tree_release(struct graph_tree *tree)
@@ -65,6 +67,10 @@ void graph_parts_free(struct graph *graph)
     for (uint32_t i = 0; i < graph->pipeline_count && graph->pipeline_ids != NULL; i++) {
         mem_free(graph->pipeline_ids[i]);
         graph_stage_fini(&graph->stages[i]);
+    }
+    for (uint32_t i = 0; i < graph->auth.count; i++) {
+        authenticator_free(graph->auth.authenticators[i]);
+        mem_free(graph->auth_ids[i]);
     }
     mem_free(graph->exporters);
     mem_free(graph->receivers);
@@ -216,20 +222,79 @@ static bool is_processor(struct slice type)
            slice_is_text(type, "memory_limiter");
 }
 
-static int build_extension(struct graph *graph, struct config_report *report,
-                           const struct graph_component *component)
+static int build_health(struct graph *graph, struct config_reader *reader, bool is_referenced)
 {
-    struct config_reader reader;
     struct extension_health_check health;
-    if (graph_open_reader(&reader, report, component) != 0) {
-        return -ENOMEM;
-    }
-    int err = extension_health_check_read(&reader, &health);
-    if (err == 0 && component->is_referenced) {
+    int err = extension_health_check_read(reader, &health);
+    if (err == 0 && is_referenced) {
         graph->health = health;
         graph->has_health = true;
     }
     return err;
+}
+
+static int build_authenticator(struct graph *graph, struct config_reader *reader,
+                               const struct graph_component *component)
+{
+    struct authenticator *authenticator = NULL;
+    uint32_t index = graph->auth.count;
+    if (index == AUTHENTICATORS_MAX) {
+        config_refuse(reader, "", "more than %d authenticators", AUTHENTICATORS_MAX);
+        return config_reader_finish(reader);
+    }
+    int err = slice_is_text(component->id.type, "basicauth")
+                  ? basic_auth_configure(reader, &authenticator)
+                  : bearer_auth_configure(reader, &authenticator);
+    char *id = err == 0 ? mem_copy_text(component->id.text.ptr, component->id.text.len) : NULL;
+    if (err != 0 || id == NULL || !component->is_referenced) {
+        authenticator_free(authenticator);
+        mem_free(id);
+        return err == 0 && id == NULL ? -ENOMEM : err;
+    }
+    graph->auth_ids[index] = id;
+    graph->auth.ids[index] = id;
+    graph->auth.authenticators[index] = authenticator;
+    graph->auth.count++;
+    return 0;
+}
+
+static int build_extension(struct graph *graph, struct config_report *report,
+                           const struct graph_component *component)
+{
+    struct config_reader reader;
+    if (graph_open_reader(&reader, report, component) != 0) {
+        return -ENOMEM;
+    }
+    if (slice_is_text(component->id.type, "health_check")) {
+        return build_health(graph, &reader, component->is_referenced);
+    }
+    return build_authenticator(graph, &reader, component);
+}
+
+static bool is_extension(struct slice type)
+{
+    return slice_is_text(type, "health_check") || slice_is_text(type, "bearertokenauth") ||
+           slice_is_text(type, "basicauth");
+}
+
+/* Every receiver finds the extensions it names. */
+static int link_receivers(struct graph *graph, struct config_report *report)
+{
+    int result = 0;
+    for (uint32_t i = 0; i < graph->receiver_count; i++) {
+        struct receiver *receiver = graph->receivers[i]->receiver;
+        struct slice missing;
+        if (receiver->ops->link == NULL || receiver->ops->link(receiver, &graph->auth, &missing)) {
+            continue;
+        }
+        const struct graph_component *component =
+            graph_config_find(&graph->config, GRAPH_RECEIVER, slice_of_text(receiver->id));
+        config_error(report, component->mark, NULL,
+                     "no authenticator '%.*s' among service.extensions that can check who comes in",
+                     (int)missing.len, (const char *)missing.ptr);
+        result = FAULT_CONFIG;
+    }
+    return result;
 }
 
 /* Makes all components; goes on after a bad one, so that everything is reported. */
@@ -247,8 +312,7 @@ static int build_components(struct graph *graph, struct config_report *report)
             err = build_exporters(graph, report, i);
         } else if (component->kind == GRAPH_PROCESSOR && is_processor(component->id.type)) {
             err = check_processor(graph, report, i);
-        } else if (component->kind == GRAPH_EXTENSION &&
-                   slice_is_text(component->id.type, "health_check")) {
+        } else if (component->kind == GRAPH_EXTENSION && is_extension(component->id.type)) {
             err = build_extension(graph, report, component);
         }
         result = err != 0 ? err : result;
@@ -394,7 +458,9 @@ static int build(struct graph *graph, struct config_report *report,
     if (graph_err != 0 || component_err != 0) {
         return graph_err != 0 ? graph_err : component_err;
     }
-    return build_pipelines(graph, report);
+    err = link_receivers(graph, report);
+    int pipelines_err = build_pipelines(graph, report);
+    return err != 0 ? err : pipelines_err;
 }
 
 int graph_load(const struct config_inputs *inputs, bool is_strict, struct graph **out)

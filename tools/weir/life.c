@@ -29,6 +29,7 @@
 
 #define LIFE_TICK_MS 20
 #define LIFE_TRIM_MS 10000
+#define LIFE_REFRESH_MS 1000
 #define LIFE_UNUSED_MAX_BYTES ((size_t)1024 * 1024)
 /* Input that was silent for this long is over; then there is nothing to settle for. */
 #define LIFE_QUIET_MS 500
@@ -172,6 +173,14 @@ static void life_on_trim(struct timer *timer, uint64_t now_mono_ns)
     }
     int err = loop_timer_arm(life->loop, timer, now_mono_ns + LIFE_TRIM_MS * CLOCK_NS_PER_MS);
     ASSERT(err == 0); /* the heap has room for the main thread's few timers from the start */
+}
+
+static void life_on_refresh(struct timer *timer, uint64_t now_mono_ns)
+{
+    struct life *life = CONTAINER_OF(timer, struct life, refresh);
+    graph_refresh(life->graph, now_mono_ns);
+    int err = loop_timer_arm(life->loop, timer, now_mono_ns + LIFE_REFRESH_MS * CLOCK_NS_PER_MS);
+    ASSERT(err == 0); /* as above */
 }
 
 static void life_on_tick(struct timer *timer, uint64_t now_mono_ns)
@@ -449,7 +458,9 @@ static int open_all(struct life *life)
     life->started_mono_ns = loop_now_mono_ns(life->loop);
     life->tick.on_fire = life_on_tick;
     life->trim.on_fire = life_on_trim;
+    life->refresh.on_fire = life_on_refresh;
     life_on_trim(&life->trim, life->started_mono_ns);
+    life_on_refresh(&life->refresh, life->started_mono_ns);
     life->signals = (struct loop_poll){
         .fd = life->signal_fd, .on_ready = life_on_signal, .on_closed = life_on_signals_closed};
     err = loop_poll_watch(life->loop, &life->signals, LOOP_POLL_READ);
@@ -500,6 +511,7 @@ static void close_all(struct life *life)
     if (life->loop != NULL) {
         loop_timer_cancel(life->loop, &life->tick);
         loop_timer_cancel(life->loop, &life->trim);
+        loop_timer_cancel(life->loop, &life->refresh);
         loop_poll_stop(life->loop, &life->signals);
         for (uint32_t i = 0; i < 8; i++) {
             turn(life, 0); /* lets what was stopped close */

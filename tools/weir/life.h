@@ -61,6 +61,7 @@ struct life {
     uint64_t received_before; /* wire total at the last look, for telling silence */
     struct timer tick;
     struct timer trim;
+    struct timer refresh;
     struct loop_poll signals;
     int signal_fd;
     uint64_t reload_count;
