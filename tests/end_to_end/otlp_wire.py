@@ -14,6 +14,8 @@ DEPTH_MAX = 64  # messages inside each other, the request among them; weir's own
 ID_BYTES = {"trace_id": 16, "span_id": 8, "parent_span_id": 8}
 OLD_SCOPES = 1000  # where scopes stood before OTLP 0.15
 NUMBER_MAX = (1 << 29) - 1
+# Fields that are younger than the published classes; numbers that mean nothing outside profiles.
+YOUNGER_VARINTS = {("KeyValue", 3), ("AnyValue", 8)}
 VARINT, FIXED64, BYTES, GROUP, GROUP_END, FIXED32 = range(6)
 FIXED_TYPES = {F.TYPE_FIXED64: 8, F.TYPE_SFIXED64: 8, F.TYPE_DOUBLE: 8,
                F.TYPE_FIXED32: 4, F.TYPE_SFIXED32: 4, F.TYPE_FLOAT: 4}
@@ -93,6 +95,8 @@ class Reader:
             number, wire, at = self.tag(at, end)
             field = field_of(descriptor, number)
             if field is None:
+                if (descriptor.name, number) in YOUNGER_VARINTS and wire != VARINT:
+                    raise Refused("wrong wire type")
                 at = self.skip(at, end, number, wire, depth)
                 continue
             at = self.known(field, number, wire, at, end, depth, into)

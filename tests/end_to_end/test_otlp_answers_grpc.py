@@ -27,7 +27,7 @@ UNDECODABLE = (3, 13)
 
 
 @pytest.fixture(scope="module")
-def upstream():
+def upstream(io):  # one for each backend
     with GrpcUpstream() as running:
         yield running
 

@@ -30,7 +30,7 @@ ORIGIN = "https://app.example"
 
 
 @pytest.fixture(scope="module")
-def upstream():
+def upstream(io):  # one for each backend
     with HttpUpstream() as running:
         yield running
 

@@ -192,16 +192,16 @@ def test_retryable_failure_of_the_upstream_is_handed_on(start_otlp, grpc_upstrea
     grpc_upstream.always = Answer(code=UNAVAILABLE)
     keys = {**NO_QUEUE, "retry_on_failure": {"enabled": False}}
     with start_otlp({"otlp": otlp_grpc(grpc_upstream, **keys)}) as weir:
-        check_refused_for_now(weir)
+        check_refused_for_now(weir, make("traces", ITEMS))
 
 
-def check_refused_for_now(weir):
+def check_refused_for_now(weir, request):
     """Both protocols say "later" in a way that clients notice."""
-    reply = export(weir, "traces", make("traces", ITEMS))
+    reply = export(weir, "traces", request)
     assert (reply.code, reply.is_trailers_only) == (UNAVAILABLE, True), reply
     assert reply.retry_s is not None and reply.retry_s > 0
     with H1Client(weir.http_port) as client:
-        answer = client.request("/v1/traces", make("traces", ITEMS).SerializeToString())
+        answer = client.request("/v1/traces", request.SerializeToString())
     assert answer.status == 503, answer
     assert int(answer.headers["retry-after"]) >= 1
     assert answer.rpc_status().code == UNAVAILABLE
@@ -271,7 +271,7 @@ def test_pressure_refuses_and_what_was_taken_arrives(start_otlp, grpc_upstream):
         while UNAVAILABLE not in codes:
             assert len(codes) < 40
             codes.append(export(weir, "traces", request).code)
-        check_refused_for_now(weir)
+        check_refused_for_now(weir, request)
         grpc_upstream.always = None
         grpc_upstream.wait_for_items("traces", codes.count(0))
         # And now there is room again.

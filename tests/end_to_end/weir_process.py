@@ -144,7 +144,7 @@ class Weir:
         return next(r for r in self.status()["receivers"] if r["id"] == name)
 
     def exporter(self, name):
-        """The counters of one exporter, added up where it stands in pipelines of several signals."""
+        """The counters of one exporter, added up over the signals it is there for."""
         found = [e for e in self.status()["exporters"] if e["id"] == name]
         return {key: sum(e[key] for e in found) if isinstance(value, int) else value
                 for key, value in found[0].items()}
