@@ -54,7 +54,7 @@ def send_datadog(port):
 
 DATADOG = [
     ("dd_counter_total", {"code": "200", "team": "blue"}, 3 * COUNT),
-    ("dd_down", {"team": "blue"}, -2 * COUNT),
+    ("dd_down_total", {"team": "blue"}, -2 * COUNT),
     ("dd_mixed_total", {"team": "blue"}, 4 * COUNT),
     ("dd_gauge", {"room": "a", "team": "blue"}, (COUNT - 1) * 1.5),
     ("dd_set", {"team": "blue"}, 123),
@@ -83,7 +83,7 @@ def send_pystatsd(client):
 
 def pystatsd_expected(prefix):
     return [
-        (f"{prefix}_counter_total", {}, 2 * COUNT), (f"{prefix}_down", {}, -COUNT),
+        (f"{prefix}_counter_total", {}, 2 * COUNT), (f"{prefix}_down_total", {}, -COUNT),
         (f"{prefix}_piped_total", {}, COUNT), (f"{prefix}_gauge", {}, COUNT - 1),
         (f"{prefix}_negative", {}, 1 - COUNT), (f"{prefix}_delta", {}, 2 * COUNT),
         (f"{prefix}_set", {}, 77), *timer(f"{prefix}_timing", COUNT, 4.5 * COUNT),
@@ -101,7 +101,7 @@ def check_hot_shots(process):
 
 
 HOT_SHOTS = [
-    ("node_counter_total", {"tag": "a"}, 2 * COUNT), ("node_down", {}, -COUNT),
+    ("node_counter_total", {"tag": "a"}, 2 * COUNT), ("node_down_total", {}, -COUNT),
     ("node_gauge", {}, COUNT - 0.5), ("node_delta", {}, COUNT),
     ("node_set", {}, 100), ("node_unique", {}, 50),
     *timer("node_timing", COUNT, 4.5 * COUNT), *timer("node_histogram", COUNT, 1.5 * COUNT),

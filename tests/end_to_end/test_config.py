@@ -70,7 +70,7 @@ def test_validate_shows_line_caret_and_nearest_key(write):
 
 
 @pytest.mark.parametrize("change, complaint", [
-    ({"receivers": {"otlp": {}}}, "receiver 'otlp' is known but not supported yet"),
+    ({"receivers": {"awsxray": {}}}, "receiver 'awsxray' is known but not supported yet"),
     ({"receivers": {"statsd": {"ignore_host": True}}}, "ignore_host"),
     ({"receivers": {"statzd": {}}}, "unknown receiver type 'statzd'"),
     ({"receivers": {"statsd": {"aggregation_interval": "soon"}}}, "aggregation_interval"),
@@ -81,7 +81,7 @@ def test_validate_shows_line_caret_and_nearest_key(write):
      "storage"),
     ({"exporters": {"otlphttp": {"endpoint": "http://x", "compression": "snappy"}}}, "snappy"),
     ({"exporters": {"logging": {}}}, "use 'debug' instead"),
-    ({"processors": {"batch": {}}}, "processor 'batch' is known but not supported yet"),
+    ({"processors": {"span": {}}}, "processor 'span' is known but not supported yet"),
 ])
 def test_validate_refuses(write, change, complaint):
     section, components = next(iter(change.items()))
@@ -205,8 +205,11 @@ def test_help_and_version():
 
 def test_components():
     shown = json.loads(run_command("components", "--json").stdout)
-    assert shown["receivers"] == ["statsd"]
-    assert shown["exporters"] == ["debug", "file", "otlphttp", "otlp_http", "prometheus"]
+    assert shown["receivers"] == ["otlp", "statsd"]
+    assert shown["processors"] == ["attributes", "batch", "filter", "memory_limiter",
+                                   "probabilistic_sampler", "resource"]
+    assert shown["exporters"] == ["debug", "file", "nop", "otlp", "otlp_grpc", "otlphttp",
+                                  "otlp_http", "prometheus"]
     assert "  awsxray (not supported yet)" in run_command("components").stdout.splitlines()
 
 
