@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "bench/floor.h"
-#include "core/base/bounds.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 
 #define PLAIN_CONTROL_BYTES CMSG_SPACE(sizeof(int))
 

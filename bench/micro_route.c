@@ -13,6 +13,7 @@
 #include "bench/micro_rig.h"
 #include "codecs/statsd_line.h"
 #include "core/base/bounds.h"
+#include "io/io_bounds.h"
 
 /* Budgets of bench/README.md for tagged lines. */
 #define ROUTE_10K_BUDGET_NS 35

@@ -5,6 +5,7 @@
  * So that whatever an answer leads to may push the next one.
  */
 #include "exporters/answers.h"
+#include "exporters/exporter_bounds.h"
 
 #include "core/engine/pipeline.h"
 

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/base/bounds.h"
 #include "core/engine/component.h"
+#include "exporters/exporter_bounds.h"
 
 struct answer {
     struct batch *batch; /* shared with its pipeline until the answer */

@@ -18,7 +18,6 @@
 
 #include "codecs/bytes.h"
 #include "core/base/arena.h"
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/log.h"
@@ -26,6 +25,7 @@
 #include "core/engine/config.h"
 #include "exporters/answers.h"
 #include "exporters/debug_text.h"
+#include "exporters/exporter_bounds.h"
 #include "io/loop.h"
 
 #define OUTPUT_MODE 0644

@@ -6,10 +6,10 @@
 
 #include <errno.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/engine/config.h"
+#include "exporters/exporter_bounds.h"
 
 #define DIRECTORY_MODE_MAX 07777
 #define MEGABYTE UINT64_C(1048576)

@@ -15,7 +15,6 @@
 #include "codecs/bytes.h"
 #include "codecs/otlp_json.h"
 #include "core/base/arena.h"
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/log.h"
@@ -25,6 +24,7 @@
 #include "core/otlp/proto/collector_metrics.pb-c.h"
 #include "core/otlp/proto/collector_trace.pb-c.h"
 #include "exporters/answers.h"
+#include "exporters/exporter_bounds.h"
 #include "exporters/file_config.h"
 #include "io/loop.h"
 

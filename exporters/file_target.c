@@ -16,9 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "exporters/exporter_bounds.h"
 
 #define FILE_MODE 0644
 /* "2006-01-02T15-04-05.000" */

@@ -17,6 +17,7 @@
 #include "core/engine/config.h"
 #include "exporters/http_client_config.h"
 #include "io/grpc.h"
+#include "io/io_bounds.h"
 #include "io/socket.h"
 #include "io/tls.h"
 

@@ -11,16 +11,17 @@
 
 #include "codecs/bytes.h"
 #include "codecs/compress.h"
-#include "core/base/bounds.h"
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/engine/config.h"
+#include "exporters/exporter_bounds.h"
 #include "exporters/otlp_grpc_config.h"
 #include "exporters/otlp_grpc_response.h"
 #include "exporters/otlp_grpc_tls.h"
 #include "exporters/sender.h"
 #include "io/grpc_client.h"
+#include "io/io_bounds.h"
 #include "io/loop.h"
 
 struct otlp_grpc_exporter;

@@ -5,6 +5,7 @@
  * While the job is with the helper the whole is the job's, so that closing need not wait for it.
  */
 #include "exporters/otlp_grpc_tls.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 

@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/engine/config.h"
 #include "exporters/http_client_config.h"
+#include "io/io_bounds.h"
 
 #define TEXTS_CHUNK_BYTES 4096
 #define TEXTS_MAX_BYTES CONFIG_VALUE_MAX_BYTES

@@ -7,6 +7,7 @@
  * edges cannot avoid. Source: OpenTelemetry data model, "ExponentialHistogram".
  */
 #include "exporters/prom_exphist.h"
+#include "exporters/exporter_bounds.h"
 
 #include <math.h>
 #include <string.h>

@@ -12,9 +12,9 @@
 
 #include "codecs/bytes.h"
 #include "codecs/prom_text.h"
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
 #include "core/otlp/proto/metrics.pb-c.h"
+#include "exporters/exporter_bounds.h"
 
 /* Buckets low … low + used - 1; both ends are in use. */
 struct prom_exphist_side {

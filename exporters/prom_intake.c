@@ -7,6 +7,7 @@
  * Collector's prometheus exporter.
  */
 #include "exporters/prom_intake.h"
+#include "exporters/exporter_bounds.h"
 
 #include <errno.h>
 #include <string.h>

@@ -5,6 +5,7 @@
  * Source: OpenTelemetry "Prometheus and OpenMetrics compatibility".
  */
 #include "exporters/prom_labels.h"
+#include "exporters/exporter_bounds.h"
 
 #include <string.h>
 

@@ -13,10 +13,10 @@
 
 #include "codecs/bytes.h"
 #include "core/base/arena.h"
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
 #include "core/base/slice.h"
 #include "core/otlp/proto/common.pb-c.h"
+#include "exporters/exporter_bounds.h"
 
 /* Nearest first. */
 enum prom_label_source {

@@ -7,6 +7,7 @@
  * lives on until the server's last callback where that has to come yet.
  */
 #include "exporters/prom_pull_exporter.h"
+#include "exporters/exporter_bounds.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,11 +9,11 @@
 
 #include <errno.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
 #include "core/engine/pipeline.h"
+#include "exporters/exporter_bounds.h"
 #include "io/loop.h"
 
 /* In a drain: no backoff longer than this, and no wait for less time than an attempt needs. */
@@ -77,9 +77,10 @@ static struct batch *release_slot(struct send_slot *slot)
 static void log_partial(struct sender *sender, const struct send_result *result)
 {
     uint64_t suppressed_count = 0;
+    struct log_limit *limit =
+        result->rejected_items > 0 ? &sender->partial_limit : &sender->warning_limit;
     if ((result->rejected_items == 0 && result->reason.len == 0) ||
-        !log_limit_admit(&sender->partial_limit, loop_now_mono_ns(sender->loop),
-                         &suppressed_count)) {
+        !log_limit_admit(limit, loop_now_mono_ns(sender->loop), &suppressed_count)) {
         return;
     }
     char sample[LOG_SAMPLE_TEXT_BYTES];

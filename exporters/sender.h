@@ -110,6 +110,7 @@ struct sender {
     struct log_limit retry_limit;
     struct log_limit drop_limit;
     struct log_limit partial_limit;
+    struct log_limit warning_limit; /* the upstream took all, and has something to say */
     uint64_t unlogged_dropped_items;
 };
 

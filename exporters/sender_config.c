@@ -3,8 +3,8 @@
  * sender_config — the keys that every networked exporter shares: `timeout`, `sending_queue` and
  * `retry_on_failure`, with the Collector's names and defaults.
  */
-#include "core/base/bounds.h"
 #include "core/engine/config.h"
+#include "exporters/exporter_bounds.h"
 #include "exporters/sender.h"
 
 #define CONSUMERS_DEFAULT 10

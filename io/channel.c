@@ -6,6 +6,7 @@
  * stream → (session) → user. Owns its stream and its session.
  */
 #include "io/channel.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>

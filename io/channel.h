@@ -14,6 +14,7 @@
 
 #include "core/base/defs.h"
 #include "core/base/slice.h"
+#include "io/io_bounds.h"
 #include "io/loop.h"
 
 struct channel;

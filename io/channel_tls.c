@@ -6,6 +6,7 @@
  * itself has to say (flights, alerts, tickets) goes before it. Owns the ciphertext under way.
  */
 #include "io/channel_tls.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>

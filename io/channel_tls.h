@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/base/bounds.h"
 #include "core/base/timer.h"
 #include "io/channel.h"
+#include "io/io_bounds.h"
 
 struct tls_session;
 

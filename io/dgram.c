@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
+#include "io/io_bounds.h"
 #include "io/socket.h"
 
 /* How often a closing socket is looked at. */

@@ -8,6 +8,7 @@
  *                      SENT → EXPIRED → IDLE the deadline passed while the message was being sent
  */
 #include "io/grpc_client.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>

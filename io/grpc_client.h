@@ -22,6 +22,7 @@
 #include "io/grpc.h"
 #include "io/grpc_client_answer.h"
 #include "io/h2_client.h"
+#include "io/io_bounds.h"
 
 struct grpc_client;
 struct grpc_client_call;

@@ -4,6 +4,7 @@
  * among grpc-status, HTTP status and the stream's own end.
  */
 #include "io/grpc_client_answer.h"
+#include "io/io_bounds.h"
 
 #include <string.h>
 

@@ -12,10 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
 #include "core/base/slice.h"
 #include "io/grpc.h"
+#include "io/io_bounds.h"
 
 struct h2_end;
 

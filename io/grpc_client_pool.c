@@ -13,6 +13,7 @@
 #include "core/base/mem.h"
 #include "io/grpc_client_state.h"
 #include "io/helper.h"
+#include "io/io_bounds.h"
 #include "io/resolve.h"
 
 #define BACKOFF_MAX_NS (GRPC_CLIENT_BACKOFF_MAX_MS * CLOCK_NS_PER_MS)

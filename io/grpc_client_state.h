@@ -7,8 +7,8 @@
  */
 #pragma once
 
-#include "core/base/bounds.h"
 #include "io/grpc_client.h"
+#include "io/io_bounds.h"
 
 struct helper_port;
 struct resolve;

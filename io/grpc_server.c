@@ -12,10 +12,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "io/grpc_server_call.h"
+#include "io/io_bounds.h"
 
 static struct grpc_call *call_of_user(struct h2_stream_user *user)
 {

@@ -21,6 +21,7 @@
 #include "core/base/slice.h"
 #include "io/grpc.h"
 #include "io/h2_server.h"
+#include "io/io_bounds.h"
 
 struct grpc_call;
 struct grpc_server;

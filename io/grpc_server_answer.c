@@ -9,6 +9,7 @@
 
 #include "core/base/mem.h"
 #include "io/grpc_server_call.h"
+#include "io/io_bounds.h"
 
 #define STATUS_DIGITS_MAX 2
 #define DETAILS_MAX_BYTES (GRPC_TEXT_MAX_BYTES + GRPC_DETAILS_EXTRA_BYTES)

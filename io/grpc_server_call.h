@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/base/bounds.h"
 #include "core/base/timer.h"
 #include "io/grpc_server.h"
+#include "io/io_bounds.h"
 
 /* As `method_index`: the built-in health check. */
 #define GRPC_METHOD_HEALTH SIZE_MAX

@@ -9,6 +9,7 @@
 
 #include "core/base/fault.h"
 #include "io/grpc_server_call.h"
+#include "io/io_bounds.h"
 
 #define HEALTH_SERVICE "grpc.health.v1.Health"
 #define HEALTH_METHOD "Check"

@@ -5,6 +5,7 @@
  * Every block carries its size in front, because nghttp2 gives none when it frees.
  */
 #include "io/h2.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>

@@ -14,9 +14,9 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
 #include "core/base/slice.h"
+#include "io/io_bounds.h"
 
 /* Error codes of RST_STREAM and GOAWAY, RFC 9113 section 7. Wire values; others may arrive. */
 enum h2_code {

@@ -14,11 +14,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
 #include "io/h2_client_state.h"
+#include "io/io_bounds.h"
 
 /* A head is copied with every request, so it is meant to be a few bytes. */
 #define HEAD_MAX_BYTES 64

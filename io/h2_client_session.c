@@ -12,6 +12,7 @@
 #include "core/base/fault.h"
 #include "core/base/mem.h"
 #include "io/h2_client_state.h"
+#include "io/io_bounds.h"
 
 /* Below this a copy is cheaper than a reference. */
 #define COPY_BELOW_BYTES 512

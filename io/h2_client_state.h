@@ -10,6 +10,7 @@
 #include "io/channel.h"
 #include "io/h2_client.h"
 #include "io/h2_client_dial.h"
+#include "io/io_bounds.h"
 
 enum h2_client_state {
     H2_CLIENT_DIALING,

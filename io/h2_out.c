@@ -10,6 +10,7 @@
 
 #include "core/base/fault.h"
 #include "io/h2.h"
+#include "io/io_bounds.h"
 
 /* First allocation; a turn's small answers mostly fit. */
 #define BUFFER_MIN_BYTES 2048

@@ -9,10 +9,10 @@
 
 #include <errno.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "io/h2_server_connection.h"
+#include "io/io_bounds.h"
 
 static uint32_t or_default_u32(uint32_t value, uint32_t otherwise)
 {

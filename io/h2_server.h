@@ -22,6 +22,7 @@
 #include "core/base/timer.h"
 #include "io/channel.h"
 #include "io/h2.h"
+#include "io/io_bounds.h"
 #include "io/loop.h"
 
 struct h2_connection;

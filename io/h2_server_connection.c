@@ -11,10 +11,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 
 #define FRAME_HEAD_BYTES 9
 #define SETTINGS_ENTRY_BYTES 6

@@ -6,9 +6,9 @@
  * client does in bursts beside useful work (pings and window updates that measure its bandwidth) is
  * forgiven whenever an answer leaves.
  */
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "io/h2_server_connection.h"
+#include "io/io_bounds.h"
 
 struct budget {
     uint32_t burst_count; /* 0: no budget of this kind */

@@ -9,8 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/base/bounds.h"
 #include "io/h2_server_connection.h"
+#include "io/io_bounds.h"
 
 /* What RFC 9113 6.5.2 adds for each field of a header list. */
 #define FIELD_OVERHEAD_BYTES 32

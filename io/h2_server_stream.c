@@ -9,9 +9,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/base/bounds.h"
 #include "core/base/mem.h"
 #include "io/h2_server_connection.h"
+#include "io/io_bounds.h"
 
 /* ":status" and three digits. */
 #define STATUS_DIGITS 3

@@ -7,6 +7,7 @@
  * sections 2 to 7, RFC 9110 sections 5 and 10.1.1.
  */
 #include "io/http1.h"
+#include "io/io_bounds.h"
 
 #include <string.h>
 

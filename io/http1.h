@@ -12,10 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
 #include "core/base/fault.h"
 #include "core/base/slice.h"
+#include "io/io_bounds.h"
 
 /* Every reason for which a request is refused: name, status, words for the body of the answer. */
 #define HTTP1_WHYS(X)                                                                              \

@@ -10,11 +10,11 @@
 
 #include <stdint.h>
 
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
 #include "core/base/fault.h"
 #include "core/base/slice.h"
 #include "io/http1.h"
+#include "io/io_bounds.h"
 
 enum http1_chunk_state {
     HTTP1_CHUNK_SIZE,

@@ -7,6 +7,7 @@
  * Source: RFC 9112.
  */
 #include "io/http1_connection.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>

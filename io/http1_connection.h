@@ -13,11 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/base/bounds.h"
 #include "core/base/timer.h"
 #include "io/channel.h"
 #include "io/http1_chunks.h"
 #include "io/http1_server.h"
+#include "io/io_bounds.h"
 
 #define HTTP1_ANSWER_HEAD_BYTES (HTTP1_EXTRA_HEADERS_MAX_BYTES + 512)
 

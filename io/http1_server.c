@@ -6,6 +6,7 @@
  * listening descriptors and its connections.
  */
 #include "io/http1_server.h"
+#include "io/io_bounds.h"
 
 #include <netinet/tcp.h>
 #include <unistd.h>

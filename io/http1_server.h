@@ -18,10 +18,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
 #include "core/base/slice.h"
 #include "io/http1.h"
+#include "io/io_bounds.h"
 #include "io/loop.h"
 
 struct channel;

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/bounds.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 
 #define UPLOAD_BUFFER_BYTES 262144L
 #define RESPONSE_FIRST_BYTES 1024

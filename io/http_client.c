@@ -12,12 +12,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "io/http_call.h"
+#include "io/io_bounds.h"
 
 /* A socket of libcurl's on the loop. Outlives the client by a turn, so it frees itself. */
 struct http_poll {

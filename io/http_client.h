@@ -17,6 +17,7 @@
 
 #include "core/base/defs.h"
 #include "core/base/slice.h"
+#include "io/io_bounds.h"
 #include "io/loop.h"
 
 struct http_call; /* the client's record of a request under way */

@@ -13,9 +13,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 #include "io/loop_ops.h"
 #include "io/loop_slot.h"
 

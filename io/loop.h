@@ -24,6 +24,7 @@
 #include "core/base/defs.h"
 #include "core/base/slice.h"
 #include "core/base/timer.h"
+#include "io/io_bounds.h"
 
 struct loop;
 struct loop_slot; /* the loop's own record of a source */

@@ -12,9 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 #include "io/loop_epoll.h"
 #include "io/loop_ops.h"
 #include "io/loop_slot.h"

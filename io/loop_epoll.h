@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
+#include "io/io_bounds.h"
 #include "io/loop.h"
 #include "io/loop_ops.h"
 

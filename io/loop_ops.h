@@ -17,6 +17,7 @@
 #include "core/base/defs.h"
 #include "core/base/timer.h"
 #include "core/engine/stats.h"
+#include "io/io_bounds.h"
 #include "io/loop.h"
 #include "io/loop_slot.h"
 

@@ -5,6 +5,7 @@
  * Chunks, because the kernel and the owners hold pointers to slots and to what they contain.
  */
 #include "io/loop_slot.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>

@@ -14,9 +14,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
 #include "core/base/timer.h"
+#include "io/io_bounds.h"
 #include "io/loop.h"
 
 enum loop_slot_kind {

@@ -8,9 +8,9 @@
  */
 #include <errno.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 #include "io/loop.h"
 #include "io/loop_ops.h"
 #include "io/loop_slot.h"

@@ -7,6 +7,7 @@
  * and dispatch them. Needs Linux 6.0 (multishot receive); what later kernels add is probed.
  */
 #include "io/loop_uring.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -11,8 +11,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
+#include "io/io_bounds.h"
 #include "io/loop.h"
 #include "io/loop_ops.h"
 

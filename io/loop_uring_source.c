@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "io/io_bounds.h"
 #include "io/loop_slot.h"
 #include "io/loop_uring.h"
 

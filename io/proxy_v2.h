@@ -10,10 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
 #include "core/base/fault.h"
 #include "core/base/slice.h"
+#include "io/io_bounds.h"
 #include "io/loop.h"
 
 #define PROXY_V2_SIGNATURE "\r\n\r\n\0\r\nQUIT\n"

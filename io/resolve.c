@@ -3,6 +3,7 @@
  * resolve — getaddrinfo as a job of the helper.
  */
 #include "io/resolve.h"
+#include "io/io_bounds.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
+#include "io/io_bounds.h"
 #include "io/loop.h"
 
 struct helper_port;

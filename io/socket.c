@@ -5,6 +5,7 @@
  * socket_group.c has what concerns leaving: reuseport groups, filters, drops.
  */
 #include "io/socket.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <netdb.h>

@@ -11,9 +11,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
 #include "core/base/slice.h"
+#include "io/io_bounds.h"
 #include "io/loop.h"
 
 /* "host:port" taken apart. An empty host is kept: what it means is the caller's decision. */

@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 #include "io/stream_frame.h"
 
 struct stream_connection {

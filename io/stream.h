@@ -21,6 +21,7 @@
 #include "core/base/slice.h"
 #include "core/base/timer.h"
 #include "core/engine/stats.h"
+#include "io/io_bounds.h"
 #include "io/loop.h"
 
 enum stream_framing {

@@ -7,6 +7,7 @@
  * listening descriptors and its visitors.
  */
 #include "io/tcp_front.h"
+#include "io/io_bounds.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

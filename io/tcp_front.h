@@ -18,13 +18,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
 #include "core/base/log.h"
 #include "core/base/slice.h"
 #include "core/base/timer.h"
 #include "core/engine/stats.h"
 #include "io/channel.h"
+#include "io/io_bounds.h"
 #include "io/sniff.h"
 
 struct tcp_front;

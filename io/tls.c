@@ -7,6 +7,7 @@
  * was replaced is freed once the count was seen at zero after the swap. Building is in tls_build.c.
  */
 #include "io/tls.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>

@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
 #include "core/base/slice.h"
+#include "io/io_bounds.h"
 
 enum tls_version {
     TLS_VERSION_DEFAULT, /* lowest 1.2, highest 1.3 */

@@ -6,6 +6,7 @@
  * 1.2 need a lower security level, which is what whoever asks for them wants.
  */
 #include "io/tls_build.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <fcntl.h>

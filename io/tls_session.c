@@ -6,6 +6,7 @@
  * buffer on its way out. Owns the SSL and that buffer. Source: RFC 8446.
  */
 #include "io/tls_session.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <openssl/bio.h>

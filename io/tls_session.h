@@ -13,6 +13,7 @@
 
 #include "core/base/defs.h"
 #include "core/base/slice.h"
+#include "io/io_bounds.h"
 #include "io/tls.h"
 
 struct tls_session;

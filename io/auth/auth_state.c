@@ -6,6 +6,7 @@
  * watched. Files are read whole, bounded, and wiped after use.
  */
 #include "io/auth/auth_state.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -16,6 +16,7 @@
 #include "core/base/defs.h"
 #include "core/base/slice.h"
 #include "io/auth/authenticator.h"
+#include "io/io_bounds.h"
 
 struct auth_state; /* each kind's own */
 

@@ -7,6 +7,7 @@
  * AUTH_BUSY. Sources: RFC 7617; the Collector's basicauth.
  */
 #include "io/auth/basic_auth.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>

@@ -6,6 +6,7 @@
  * it was right. Source: RFC 6750 section 2.1; the Collector's bearertokenauth.
  */
 #include "io/auth/bearer_auth.h"
+#include "io/io_bounds.h"
 
 #include <ctype.h>
 #include <errno.h>

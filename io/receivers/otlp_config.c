@@ -6,6 +6,7 @@
  * load balancer that spreads connections, not requests.
  */
 #include "io/receivers/otlp_config.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>

@@ -12,12 +12,12 @@
 
 #include "codecs/compress.h"
 #include "core/base/arena.h"
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
 #include "core/base/slice.h"
 #include "core/engine/config.h"
 #include "core/model/part.h"
 #include "io/h2_server.h"
+#include "io/io_bounds.h"
 #include "io/socket.h"
 #include "io/tls_config.h"
 

@@ -21,16 +21,6 @@ static bool has_service(struct slice path, enum signal signal)
            slice_has_prefix(slice_from(path, 1), service);
 }
 
-bool otlp_grpc_is_path(struct slice path)
-{
-    for (uint32_t i = 0; i < SIGNAL_COUNT; i++) {
-        if (has_service(path, (enum signal)i)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* By the path: the place among the known methods may have changed while the message came. */
 static enum signal signal_of(const struct grpc_call *call)
 {

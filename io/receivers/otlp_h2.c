@@ -11,6 +11,7 @@
 
 #include "codecs/bytes.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 #include "io/receivers/otlp_http.h"
 #include "io/receivers/otlp_shard.h"
 
@@ -202,8 +203,10 @@ void otlp_h2_take(struct otlp_port *port, struct h2_stream *stream)
     struct otlp_http_plan plan;
     if (!otlp_http_judge(port, &head, &plan, &shard->answer)) {
         if (shard->answer.status != 204) {
+            bool is_pressure = shard->answer.status == 503;
             counter_add(&shard->stats.wire_received, 1);
-            counter_add(&shard->stats.wire_dropped_invalid, 1);
+            counter_add(
+                is_pressure ? &shard->stats.wire_refused : &shard->stats.wire_dropped_invalid, 1);
         }
         respond(port, stream, &shard->answer);
         return;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 #include "io/receivers/otlp_http.h"
 #include "io/receivers/otlp_shard.h"
 

@@ -15,13 +15,13 @@
 
 #include "codecs/compress.h"
 #include "core/base/arena.h"
-#include "core/base/bounds.h"
 #include "core/base/defs.h"
 #include "core/base/slice.h"
 #include "core/engine/lease.h"
 #include "core/engine/pipeline.h"
 #include "core/engine/stats.h"
 #include "core/engine/ticket.h"
+#include "io/io_bounds.h"
 #include "io/receivers/otlp_verdict.h"
 
 struct otlp_reply;

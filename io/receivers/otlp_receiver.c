@@ -6,6 +6,7 @@
  * Unix socket cannot be shared: it belongs to the first shard.
  */
 #include "io/receivers/otlp_receiver.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>

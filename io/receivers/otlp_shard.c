@@ -3,6 +3,7 @@
  * otlp_shard — opening, serving, leaving.
  */
 #include "io/receivers/otlp_shard.h"
+#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>
@@ -98,8 +99,8 @@ static int open_http1(struct otlp_port *port)
                 .send_timeout_ms = ms_of(config->write_timeout_ns),
                 .idle_timeout_ms = config->idle_timeout_ns != 0 ? ms_of(config->idle_timeout_ns)
                                                                 : OTLP_IDLE_TIMEOUT_MS,
-                /* Without keep-alive a connection is old at once: each answer is its last. */
-                .age_max_ms = config->is_keep_alive ? config->age_max_ns / CLOCK_NS_PER_MS : 1,
+                .age_max_ms = config->age_max_ns / CLOCK_NS_PER_MS,
+                .is_one_answer = !config->is_keep_alive,
             },
     };
     int err = http1_server_start(&port->http1, port->shard->worker->loop, NULL, 0);

@@ -59,7 +59,6 @@ struct otlp_shard {
     const char *receiver_id;          /* borrowed; for the log */
     struct otlp_port ports[OTLP_PROTOCOL_COUNT];
     struct grpc_method methods[SIGNAL_COUNT]; /* known to both grpc_servers */
-    enum signal method_signals[SIGNAL_COUNT];
     struct otlp_intake intake;
     struct otlp_http_answer answer; /* of the request being judged */
     struct timer leave_timer;

@@ -103,12 +103,18 @@ def command_node():
     return ["node", str(HERE / "clients_node" / "otlp.js")]
 
 
+def own_go():
+    """Go out of the Python environment, because Debian 12's is too old for the SDK; else any."""
+    own = pathlib.Path(sys.prefix) / "bin" / "go"
+    return str(own) if own.exists() else "go"
+
+
 def command_go():
     folder = HERE / "clients_go"
     sources = [*folder.glob("*.go"), folder / "go.mod", folder / "go.sum"]
     target = CACHE / "go" / "clients"
     build("Go", sources, target,
-          ["go", "build", "-mod=readonly", "-trimpath", "-o", str(target), "."], folder)
+          [own_go(), "build", "-mod=readonly", "-trimpath", "-o", str(target), "."], folder)
     return [str(target)]
 
 

@@ -12,7 +12,7 @@ from otlp_items import SIGNALS, assert_same_items, items_of
 from otlp_make import make
 from otlp_send import export, post
 from senders import send_udp
-from settings import OTLP_RECEIVER, otlp_grpc, otlphttp
+from settings import OTLP_RECEIVER, otlp_config, otlp_grpc, otlp_receiver, otlphttp
 from upstream import Answer
 from upstream_grpc import GrpcUpstream
 from weir_process import free_port, free_udp_port, wait_until
@@ -137,6 +137,7 @@ def test_dead_exporter_loses_its_own_share_only(start_otlp, grpc_upstream, http_
     assert (books["items_delivered"], books["items_dropped"]) == (5 * ITEMS, 5 * ITEMS)
 
 
+@pytest.mark.threads
 def test_statsd_and_otlp_metrics_share_a_pipeline(start, http_upstream):
     udp_port, grpc_port, http_port = free_udp_port(), free_port(), free_port()
     config = settings.otlp_config(settings.otlp_receiver(grpc_port, http_port),
@@ -160,6 +161,7 @@ def test_statsd_and_otlp_metrics_share_a_pipeline(start, http_upstream):
 NO_QUEUE = {"sending_queue": {"enabled": False}}
 
 
+@pytest.mark.threads
 def test_answer_waits_for_the_upstream_without_a_queue(start_otlp, grpc_upstream):
     grpc_upstream.always = Answer(delay_s=0.5)
     with start_otlp({"otlp": otlp_grpc(grpc_upstream, **NO_QUEUE)}) as weir:
@@ -219,6 +221,7 @@ def test_rejection_by_the_upstream_is_a_partial_success(start_otlp, grpc_upstrea
     assert weir.books()["items_rejected"] == ITEMS
 
 
+@pytest.mark.threads
 def test_one_of_two_upstreams_fails_without_a_queue(start_otlp, grpc_upstream, http_upstream):
     """Not all accepted, one may be asked again: the client is asked to come back."""
     http_upstream.always = Answer(status=503)
@@ -259,6 +262,7 @@ def test_full_queue_of_one_of_two_loses_its_share_only(start_otlp, grpc_upstream
     assert http_upstream.item_counts["traces"] == 20 * ITEMS - lost
 
 
+@pytest.mark.threads
 def test_pressure_refuses_and_what_was_taken_arrives(start_otlp, grpc_upstream):
     """Sixteen MiB are all there is, and the upstream hangs."""
     grpc_upstream.always = Answer(delay_s=3)
@@ -305,6 +309,7 @@ def test_outage_of_the_upstream_loses_nothing(start_otlp, is_full, grpc_upstream
     load.check_all_arrived(grpc_upstream, is_exact=False)
 
 
+@pytest.mark.threads
 def test_drain_loses_nothing(start_otlp, grpc_upstream):
     """SIGTERM in the middle: every request is refused, or acknowledged and delivered."""
     with start_otlp({"otlp": otlp_grpc(grpc_upstream)}, "--drain-timeout=5s",
@@ -313,6 +318,24 @@ def test_drain_loses_nothing(start_otlp, grpc_upstream):
             wait_until(lambda: len(load.acknowledged) > 50)
             assert weir.stop() == 0
     assert len(load.acknowledged) > 50
+    load.check_all_arrived(grpc_upstream, is_exact=True)
+
+
+@pytest.mark.threads
+def test_reloads_under_load_lose_nothing(start_otlp, grpc_upstream):
+    """The receiver's settings stay, so its connections do; pipelines and processors are new."""
+    with start_otlp({"otlp": otlp_grpc(grpc_upstream)}) as weir:
+        receiver = otlp_receiver(weir.grpc_port, weir.http_port)
+        with Load(weir.grpc_port) as load:
+            for i in range(6):
+                exporter = otlp_grpc(grpc_upstream, headers={"x-round": str(i % 2)})
+                batch = {"batch": {"timeout": f"{20 + i}ms"}}
+                changed = otlp_config(receiver, {"otlp": exporter}, processors=batch)
+                assert weir.reload(changed)["event"] == "reloaded"
+                wait_until(lambda: weir.status()["graphs_draining"] < 3)
+                before = len(load.acknowledged)
+                wait_until(lambda: len(load.acknowledged) > before + 10)
+    assert len(load.acknowledged) > 60
     load.check_all_arrived(grpc_upstream, is_exact=True)
 
 

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 
+import pytest
 from otlp_sink import Sink
 from prom_page import parse, total
 from senders import Load, connect, send_udp
@@ -12,6 +13,7 @@ from settings import config, otlphttp, prometheus, statsd
 from weir_process import fetch, free_port, free_udp_port, wait_until
 
 
+@pytest.mark.threads
 def test_unchanged_receiver_loses_nothing_and_the_new_sink_takes_over(start, sink):
     port = free_udp_port()
     receiver = statsd(port, aggregation_interval="200ms")
@@ -32,6 +34,7 @@ def test_unchanged_receiver_loses_nothing_and_the_new_sink_takes_over(start, sin
     assert load.refused_datagrams == 0
 
 
+@pytest.mark.threads
 def test_many_reloads_under_load_lose_nothing(start, sink):
     port = free_udp_port()
     receiver = statsd(port)
@@ -45,6 +48,7 @@ def test_many_reloads_under_load_lose_nothing(start, sink):
     assert sink.value("load") == load.sent_lines  # one window all along
 
 
+@pytest.mark.threads
 def test_reload_of_the_same_file_keeps_connections_and_series(start, sink):
     port = free_port()
     settings = config(statsd(port, "tcp"), otlphttp(sink))
@@ -143,6 +147,7 @@ def test_pull_endpoint_lives_on_where_the_new_graph_fails(start, sink):
             wait_until(lambda: "next_load" in scrape(url))
 
 
+@pytest.mark.threads
 def test_changed_interval(start, sink):
     port = free_udp_port()
     with start(config(statsd(port), otlphttp(sink))) as weir:
@@ -156,6 +161,7 @@ def test_changed_interval(start, sink):
     assert sink.value("old") == sink.value("new") == 1
 
 
+@pytest.mark.threads
 def test_added_and_removed_receivers(start, sink):
     ports = {"statsd/a": free_udp_port(), "statsd/b": free_udp_port()}
     receivers = {name: statsd(port, aggregation_interval="200ms") for name, port in ports.items()}

@@ -3,6 +3,7 @@
  * Tests of exporters/file_exporter: what stands in the file, what each key changes, rotation at its
  * limit, and files that refuse; the books balance at the end of each.
  */
+#include "exporters/exporter_bounds.h"
 #include "exporters/file_exporter.h"
 
 #include <setjmp.h>

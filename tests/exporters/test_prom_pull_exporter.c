@@ -3,6 +3,7 @@
  * Tests of prom_pull_exporter: parts as weir writes them go in, a client on loopback scrapes, and
  * what it reads is compared by value. The book of items balances at the end of each.
  */
+#include "exporters/exporter_bounds.h"
 #include "exporters/prom_pull_exporter.h"
 
 #include <setjmp.h>

@@ -18,11 +18,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
 #include "core/engine/pipeline.h"
+#include "exporters/exporter_bounds.h"
 #include "io/loop_ops.h"
 #include "tests/support/exporter_books.h"
 

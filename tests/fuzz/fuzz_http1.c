@@ -12,6 +12,7 @@
 #include "core/base/defs.h"
 #include "io/http1.h"
 #include "io/http1_chunks.h"
+#include "io/io_bounds.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/base/defs.h"
+#include "io/io_bounds.h"
 #include "io/proxy_v2.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -11,10 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/base/bounds.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
 #include "io/channel.h"
+#include "io/io_bounds.h"
 #include "io/tls.h"
 #include "tests/support/tls_identity.h"
 

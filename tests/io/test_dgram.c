@@ -13,9 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/base/bounds.h"
 #include "core/base/mem.h"
 #include "io/dgram.h"
+#include "io/io_bounds.h"
 #include "io/socket.h"
 #include "tests/support/fake_loop.h"
 

@@ -4,6 +4,7 @@
  * end.
  */
 #include "io/grpc_client_answer.h"
+#include "io/io_bounds.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,6 +4,7 @@
  * addresses of a name.
  */
 #include "io/grpc_client.h"
+#include "io/io_bounds.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -14,6 +14,7 @@
 #include "core/base/fault.h"
 #include "core/base/mem.h"
 #include "io/h2.h"
+#include "io/io_bounds.h"
 
 /* What each block costs beside its bytes. */
 #define BLOCK_BYTES 16

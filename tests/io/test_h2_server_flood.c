@@ -12,9 +12,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "io/h2_server_connection.h"
+#include "io/io_bounds.h"
 #include "tests/support/h2_rig.h"
 #include "tests/support/loop_fixture.h"
 

@@ -14,6 +14,7 @@
 #include "core/base/mem.h"
 #include "io/http1.h"
 #include "io/http1_chunks.h"
+#include "io/io_bounds.h"
 
 static struct http1_head head;
 

@@ -3,6 +3,7 @@
  * Tests of what http1_server does for a telemetry receiver: admission, charges, bodies that move
  * out, ages, adopted connections. Every backend; the client is a plain socket or a channel.
  */
+#include "io/io_bounds.h"
 #include "tests/support/loop_fixture.h"
 
 #include <errno.h>

@@ -2,6 +2,7 @@
 /*
  * Tests of http1_server: every backend, real sockets on loopback, a client that is a plain socket.
  */
+#include "io/io_bounds.h"
 #include "tests/support/loop_fixture.h"
 
 #include <arpa/inet.h>

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 #include "tests/support/http_stub.h"
 #include "tests/support/loop_fixture.h"
 #include "tests/support/tls_identity.h"

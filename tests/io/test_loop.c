@@ -17,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/base/bounds.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 
 /* --- timers and clock ------------------------------------------------------------------------- */
 

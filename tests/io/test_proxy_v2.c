@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "io/io_bounds.h"
 #include "io/proxy_v2.h"
 
 #define MARK PROXY_V2_SIGNATURE

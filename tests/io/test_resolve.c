@@ -3,6 +3,7 @@
  * Tests of io/resolve: literal addresses at once, names by the helper, with libc's own resolver and
  * the names every machine has.
  */
+#include "io/io_bounds.h"
 #include "io/resolve.h"
 
 #include <setjmp.h>

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/base/fault.h"
+#include "io/io_bounds.h"
 #include "io/socket.h"
 
 static void expect_endpoint(const char *text, const char *host, uint16_t port)

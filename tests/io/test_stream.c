@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/base/bounds.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 #include "io/socket.h"
 #include "io/stream.h"
 #include "tests/support/fake_loop.h"

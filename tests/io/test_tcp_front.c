@@ -2,6 +2,7 @@
 /*
  * Tests of tcp_front: real connections on loopback, cut at every byte, on every backend.
  */
+#include "io/io_bounds.h"
 #include "tests/support/loop_fixture.h"
 
 #include <arpa/inet.h>

@@ -19,6 +19,7 @@
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 #include "io/tls.h"
 #include "io/tls_session.h"
 #include "tests/support/tls_identity.h"

@@ -20,6 +20,7 @@
 #include "core/base/mem.h"
 #include "io/auth/authenticator.h"
 #include "io/auth/bearer_auth.h"
+#include "io/io_bounds.h"
 #include "tests/support/config_fixture.h"
 #include "tools/weir/config_yaml.h"
 
