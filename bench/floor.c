@@ -4,6 +4,7 @@
  * file given with --report or to stdout.
  *
  *   weir-floor --port 8125 --shards 1 --io plain|epoll|uring [--report FILE]
+ *   weir-floor --protocol tcp|grpc|http --port 4317 [--report FILE]
  */
 #include "bench/floor.h"
 
@@ -24,6 +25,7 @@
 #include "core/base/fault.h"
 
 #define FLOOR_RECEIVE_BUFFER_BYTES (32 << 20)
+#define FLOOR_LISTEN_BACKLOG 128
 #define EXIT_USAGE 2
 
 struct floor_options {
@@ -31,10 +33,21 @@ struct floor_options {
     uint64_t port;
     uint64_t thread_count;
     enum floor_io io;
+    enum floor_protocol protocol;
 };
 
 static atomic_bool floor_is_stopping;
 static const char *const floor_io_names[] = {"plain", "epoll", "uring"};
+
+static const struct {
+    const char *name;
+    enum floor_protocol protocol;
+} floor_protocols[] = {
+    {"udp", FLOOR_PROTOCOL_UDP},
+    {"tcp", FLOOR_PROTOCOL_TCP},
+    {"grpc", FLOOR_PROTOCOL_OTLP},
+    {"http", FLOOR_PROTOCOL_OTLP},
+};
 
 void floor_count(struct floor_counts *counts, struct slice bytes, uint32_t segment_bytes)
 {
@@ -44,37 +57,61 @@ void floor_count(struct floor_counts *counts, struct slice bytes, uint32_t segme
         segment_bytes == 0 ? 1 : (bytes.len + segment_bytes - 1) / segment_bytes;
 }
 
-static int floor_open(uint16_t port)
+/* What a socket of datagrams needs beyond being bound. False with errno set. */
+static bool floor_tune_dgram(int fd)
 {
-    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const int one = 1;
+    const int buffer_bytes = FLOOR_RECEIVE_BUFFER_BYTES;
+    /* Forced where we may, as far as the sysctl lets us elsewhere. */
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer_bytes, sizeof(buffer_bytes)) != 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof(buffer_bytes));
+    }
+    return setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one)) == 0;
+}
+
+static int floor_open(uint16_t port, enum floor_protocol protocol)
+{
+    const bool is_dgram = protocol == FLOOR_PROTOCOL_UDP;
+    const int fd =
+        socket(AF_INET, (is_dgram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
         return -errno;
     }
     const int one = 1;
-    const int buffer_bytes = FLOOR_RECEIVE_BUFFER_BYTES;
     const struct sockaddr_in address = {
         .sin_family = AF_INET,
         .sin_port = htons(port),
         .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
     };
-    /* Forced where we may, as far as the sysctl lets us elsewhere. */
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer_bytes, sizeof(buffer_bytes)) != 0) {
-        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &buffer_bytes, sizeof(buffer_bytes));
-    }
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0 ||
-        setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one)) != 0 ||
-        bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0) {
+    if ((is_dgram && !floor_tune_dgram(fd)) ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one)) != 0 ||
+        bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0 ||
+        (!is_dgram && listen(fd, FLOOR_LISTEN_BACKLOG) != 0)) {
         const int err = -errno;
-        (void)close(fd); /* never bound */
+        (void)close(fd); /* never used */
         return err;
     }
     return fd;
 }
 
+static int floor_run(struct floor_thread *thread)
+{
+    switch (thread->protocol) {
+    case FLOOR_PROTOCOL_UDP:
+        return thread->io == FLOOR_IO_PLAIN ? floor_plain_run(thread) : floor_loop_run(thread);
+    case FLOOR_PROTOCOL_TCP:
+        return floor_tcp_run(thread);
+    case FLOOR_PROTOCOL_OTLP:
+        return floor_otlp_run(thread);
+    }
+    return -EINVAL;
+}
+
 static void *floor_main(void *argument)
 {
     struct floor_thread *thread = argument;
-    thread->fault = thread->io == FLOOR_IO_PLAIN ? floor_plain_run(thread) : floor_loop_run(thread);
+    thread->fault = floor_run(thread);
     return NULL;
 }
 
@@ -99,6 +136,12 @@ static bool floor_read_option(struct floor_options *o, const char *name, const c
         o->thread_count = strtoull(text, &end, 10);
         return *end == '\0' && o->thread_count > 0 && o->thread_count <= FLOOR_THREADS_MAX_COUNT;
     }
+    for (size_t i = 0; strcmp(name, "--protocol") == 0 && i < COUNT_OF(floor_protocols); i++) {
+        if (strcmp(text, floor_protocols[i].name) == 0) {
+            o->protocol = floor_protocols[i].protocol;
+            return true;
+        }
+    }
     for (size_t i = 0; strcmp(name, "--io") == 0 && i < COUNT_OF(floor_io_names); i++) {
         if (strcmp(text, floor_io_names[i]) == 0) {
             o->io = (enum floor_io)i;
@@ -122,13 +165,14 @@ static int floor_report(const struct floor_options *o, const struct floor_thread
     if (to == NULL) {
         return -errno;
     }
-    (void)fprintf(
-        to,
-        "{\"floor\":\"%s\",\"shards\":%" PRIu64 ",\"receives\":%" PRIu64 ",\"datagrams\":%" PRIu64
-        ",\"bytes\":%" PRIu64 ",\"user_s\":%.6f,\"system_s\":%.6f}\n",
-        floor_io_names[o->io], o->thread_count, sum.receive_count, sum.datagram_count,
-        sum.byte_count, (double)used.ru_utime.tv_sec + (double)used.ru_utime.tv_usec / 1e6,
-        (double)used.ru_stime.tv_sec + (double)used.ru_stime.tv_usec / 1e6);
+    (void)fprintf(to,
+                  "{\"floor\":\"%s\",\"shards\":%" PRIu64 ",\"receives\":%" PRIu64
+                  ",\"datagrams\":%" PRIu64 ",\"bytes\":%" PRIu64
+                  ",\"user_s\":%.6f,\"system_s\":%.6f}\n",
+                  o->protocol == FLOOR_PROTOCOL_UDP ? floor_io_names[o->io] : "tcp",
+                  o->thread_count, sum.receive_count, sum.datagram_count, sum.byte_count,
+                  (double)used.ru_utime.tv_sec + (double)used.ru_utime.tv_usec / 1e6,
+                  (double)used.ru_stime.tv_sec + (double)used.ru_stime.tv_usec / 1e6);
     return (to == stdout ? fflush(to) : fclose(to)) == 0 ? 0 : -EIO;
 }
 
@@ -136,10 +180,18 @@ static int floor_start(const struct floor_options *o, struct floor_thread *threa
                        pthread_t *handles, uint64_t *started_count)
 {
     for (uint64_t i = 0; i < o->thread_count; i++) {
-        threads[i] = (struct floor_thread){.io = o->io, .is_stopping = &floor_is_stopping};
-        threads[i].fd = floor_open((uint16_t)o->port);
-        if (threads[i].fd < 0) {
-            return threads[i].fd;
+        threads[i] = (struct floor_thread){
+            .io = o->io,
+            .protocol = o->protocol,
+            .fd = -1,
+            .port = (uint16_t)o->port,
+            .is_stopping = &floor_is_stopping,
+        };
+        if (o->protocol != FLOOR_PROTOCOL_OTLP) {
+            threads[i].fd = floor_open((uint16_t)o->port, o->protocol);
+            if (threads[i].fd < 0) {
+                return threads[i].fd;
+            }
         }
         char name[16];
         (void)snprintf(name, sizeof(name), "shard-%d", (int)i);
@@ -162,9 +214,14 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i += 2) {
         if (i + 1 >= argc || !floor_read_option(&o, argv[i], argv[i + 1])) {
             (void)fprintf(stderr, "usage: weir-floor [--port N] [--shards N] "
-                                  "[--io plain|epoll|uring] [--report FILE]\n");
+                                  "[--io plain|epoll|uring] [--protocol udp|tcp|grpc|http] "
+                                  "[--report FILE]\n");
             return EXIT_USAGE;
         }
+    }
+    if (o.protocol == FLOOR_PROTOCOL_OTLP && o.thread_count > 1) {
+        (void)fprintf(stderr, "weir-floor: grpc and http have one thread\n");
+        return EXIT_USAGE;
     }
     static struct floor_thread threads[FLOOR_THREADS_MAX_COUNT];
     pthread_t handles[FLOOR_THREADS_MAX_COUNT];
@@ -176,7 +233,9 @@ int main(int argc, char **argv)
     atomic_store_explicit(&floor_is_stopping, true, memory_order_relaxed);
     for (uint64_t i = 0; i < started_count; i++) {
         (void)pthread_join(handles[i], NULL); /* ours, joined once */
-        (void)close(threads[i].fd);           /* what is left in it is not counted */
+        if (threads[i].fd >= 0) {
+            (void)close(threads[i].fd); /* what is left in it is not counted */
+        }
         err = err != 0 ? err : threads[i].fault;
     }
     if (err == 0) {

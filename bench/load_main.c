@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weir-bench — StatsD load on loopback, a sink for what comes out, and a measured run of both.
+ * weir-bench — StatsD or OTLP load on loopback, a sink for what comes out, and a measured run of
+ * both.
  *
- * `statsd` sends, `sink` counts, `run` does both around a server that it starts itself. The table
- * goes to stderr, one JSON object per line to stdout.
+ * `statsd` sends, `sink` counts, `run` does both around a server that it starts itself; `otlp`,
+ * `otlp-sink` and `otlp-run` do the same with OTLP. The table goes to stderr, one JSON object per
+ * line to stdout.
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -14,6 +16,7 @@
 #include "bench/load_options.h"
 #include "bench/load_report.h"
 #include "bench/load_run.h"
+#include "bench/otlp/otlp_command.h"
 #include "bench/server_process.h"
 #include "bench/sink_http.h"
 #include "core/base/fault.h"
@@ -92,6 +95,7 @@ static int main_usage(FILE *to, int status)
                       "       weir-bench run [options] -- server arguments…\n\n"
                       "`run` sets WEIR_BENCH_SINK to the URL of its sink for the server.\n\n");
     load_options_print(to);
+    otlp_command_print(to);
     return status;
 }
 
@@ -104,12 +108,15 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0) {
         return main_usage(stdout, EXIT_SUCCESS);
     }
-    if (load_options_parse(&options, argc, argv, 2) != 0) {
-        return EXIT_USAGE;
-    }
     struct sigaction action = {.sa_handler = main_on_signal};
     (void)sigaction(SIGINT, &action, NULL); /* cannot fail with these numbers */
     (void)sigaction(SIGTERM, &action, NULL);
+    if (otlp_command_is(argv[1])) {
+        return otlp_command_main(argc, argv, &main_is_cancelled);
+    }
+    if (load_options_parse(&options, argc, argv, 2) != 0) {
+        return EXIT_USAGE;
+    }
     if (strcmp(argv[1], "statsd") == 0) {
         return main_statsd(&options);
     }

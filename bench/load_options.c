@@ -1,43 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load_options — see load_options.h. One table names each option, its bounds and its sentence; the
- * help text and the reader are made from it.
+ * load_options — see load_options.h: the rows of its table, and the defaults.
  */
 #include "bench/load_options.h"
 
-#include <errno.h>
-#include <inttypes.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum option_kind {
-    OPTION_TEXT,
-    OPTION_U32,
-    OPTION_U64,
-    OPTION_FLAG,
-    OPTION_TRANSPORT,
-    OPTION_WEIGHTS,
-};
+#include "bench/option_table.h"
 
-struct option_row {
-    const char *name;
-    enum option_kind kind;
-    size_t offset;
-    uint64_t least;
-    uint64_t most;
-    const char *help;
+static const char *const transport_names[] = {
+    [LOAD_TRANSPORT_UDP] = "udp",           [LOAD_TRANSPORT_TCP] = "tcp",
+    [LOAD_TRANSPORT_UNIXGRAM] = "unixgram", [LOAD_TRANSPORT_UNIX] = "unix",
+    [LOAD_TRANSPORT_UNIX + 1] = NULL,
 };
+static const char *const *const option_words[] = {transport_names};
+
+static bool option_read_weight(const char *text, size_t len, struct load_options *o)
+{
+    static const char *const names[CORPUS_KIND_COUNT] = {"c", "g", "ms", "h", "d", "s"};
+    char number[16];
+    const char *equals = memchr(text, '=', len);
+    if (equals == NULL) {
+        return false;
+    }
+    const size_t name_len = (size_t)(equals - text);
+    const size_t number_len = len - name_len - 1;
+    uint64_t weight = 0;
+    if (number_len >= sizeof(number)) {
+        return false;
+    }
+    memcpy(number, equals + 1, number_len);
+    number[number_len] = '\0';
+    if (!option_read_number(number, 0, 1000, &weight)) {
+        return false;
+    }
+    for (size_t i = 0; i < CORPUS_KIND_COUNT; i++) {
+        if (strlen(names[i]) == name_len && memcmp(names[i], text, name_len) == 0) {
+            o->corpus.weights[i] = (uint32_t)weight;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool option_read_weights(const struct option_row *row, const char *text, void *options)
+{
+    (void)row; /* there is only one of this kind */
+    struct load_options *o = options;
+    memset(o->corpus.weights, 0, sizeof(o->corpus.weights));
+    for (;;) {
+        const size_t len = strcspn(text, ",");
+        if (!option_read_weight(text, len, o)) {
+            return false;
+        }
+        if (text[len] == '\0') {
+            return true;
+        }
+        text += len + 1;
+    }
+}
 
 #define FIELD(member) offsetof(struct load_options, member)
 
 static const struct option_row option_rows[] = {
     {"name", OPTION_TEXT, FIELD(name), 0, 0, "name of the row in the report"},
-    {"transport", OPTION_TRANSPORT, FIELD(transport), 0, 0, "udp, tcp, unixgram or unix"},
+    {"transport", OPTION_WORD, FIELD(transport), 0, 0, "udp, tcp, unixgram or unix"},
     {"target", OPTION_TEXT, FIELD(target), 0, 0, "loopback host:port, or a path"},
     {"series", OPTION_U32, FIELD(corpus.series_count), 1, CORPUS_SERIES_MAX_COUNT, "series"},
     {"tags", OPTION_U32, FIELD(corpus.tag_count), 0, CORPUS_TAGS_MAX_COUNT, "tags per line"},
-    {"types", OPTION_WEIGHTS, 0, 0, 0, "weights, as c=8,g=1,ms=1 (also h, d, s)"},
+    {"types", OPTION_OWN, 0, 0, 0, "weights, as c=8,g=1,ms=1 (also h, d, s)"},
     {"value-max", OPTION_U32, FIELD(corpus.value_max), 1, CORPUS_VALUE_MAX,
      "counters count from 1 to this; 1 makes the sum a count of lines"},
     {"line-bytes", OPTION_U32, FIELD(corpus.line_bytes), 0, CORPUS_LINE_MAX_BYTES,
@@ -82,123 +114,17 @@ static const struct option_row option_rows[] = {
      "directory of a cgroup that the server is put into, to read its peak"},
 };
 
-static const char *const transport_names[] = {
-    [LOAD_TRANSPORT_UDP] = "udp",
-    [LOAD_TRANSPORT_TCP] = "tcp",
-    [LOAD_TRANSPORT_UNIXGRAM] = "unixgram",
-    [LOAD_TRANSPORT_UNIX] = "unix",
+static const struct option_table load_option_table = {
+    .rows = option_rows,
+    .row_count = COUNT_OF(option_rows),
+    .words = option_words,
+    .read = option_read_weights,
 };
 
 const char *load_transport_name(enum load_transport transport)
 {
-    ASSERT((size_t)transport < COUNT_OF(transport_names));
+    ASSERT((size_t)transport < COUNT_OF(transport_names) - 1);
     return transport_names[transport];
-}
-
-static bool option_read_number(const char *text, uint64_t least, uint64_t most, uint64_t *value)
-{
-    if (text[0] < '0' || text[0] > '9') {
-        return false;
-    }
-    char *end = NULL;
-    errno = 0;
-    *value = strtoull(text, &end, 10);
-    return errno == 0 && *end == '\0' && *value >= least && *value <= most;
-}
-
-static bool option_read_transport(const char *text, struct load_options *o)
-{
-    for (size_t i = 0; i < COUNT_OF(transport_names); i++) {
-        if (strcmp(text, transport_names[i]) == 0) {
-            o->transport = (enum load_transport)i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool option_read_weight(const char *text, size_t len, struct load_options *o)
-{
-    static const char *const names[CORPUS_KIND_COUNT] = {"c", "g", "ms", "h", "d", "s"};
-    char number[16];
-    const char *equals = memchr(text, '=', len);
-    if (equals == NULL) {
-        return false;
-    }
-    const size_t name_len = (size_t)(equals - text);
-    const size_t number_len = len - name_len - 1;
-    uint64_t weight = 0;
-    if (number_len >= sizeof(number)) {
-        return false;
-    }
-    memcpy(number, equals + 1, number_len);
-    number[number_len] = '\0';
-    if (!option_read_number(number, 0, 1000, &weight)) {
-        return false;
-    }
-    for (size_t i = 0; i < CORPUS_KIND_COUNT; i++) {
-        if (strlen(names[i]) == name_len && memcmp(names[i], text, name_len) == 0) {
-            o->corpus.weights[i] = (uint32_t)weight;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool option_read_weights(const char *text, struct load_options *o)
-{
-    memset(o->corpus.weights, 0, sizeof(o->corpus.weights));
-    for (;;) {
-        const size_t len = strcspn(text, ",");
-        if (!option_read_weight(text, len, o)) {
-            return false;
-        }
-        if (text[len] == '\0') {
-            return true;
-        }
-        text += len + 1;
-    }
-}
-
-static bool option_store(const struct option_row *row, const char *text, struct load_options *o)
-{
-    char *at = (char *)o + row->offset;
-    uint64_t value = 0;
-    switch (row->kind) {
-    case OPTION_TEXT:
-        memcpy(at, &text, sizeof(text));
-        return true;
-    case OPTION_FLAG:
-        value = 1;
-        memcpy(at, &value, sizeof(value));
-        return true;
-    case OPTION_U32: {
-        const bool is_good = option_read_number(text, row->least, row->most, &value);
-        const uint32_t narrow = (uint32_t)value;
-        memcpy(at, &narrow, sizeof(narrow));
-        return is_good;
-    }
-    case OPTION_U64: {
-        const bool is_good = option_read_number(text, row->least, row->most, &value);
-        memcpy(at, &value, sizeof(value));
-        return is_good;
-    }
-    case OPTION_TRANSPORT:
-        return option_read_transport(text, o);
-    case OPTION_WEIGHTS:
-        return option_read_weights(text, o);
-    }
-    return false;
-}
-
-static const struct option_row *option_find(const char *word)
-{
-    for (size_t i = 0; i < COUNT_OF(option_rows); i++) {
-        if (strncmp(word, "--", 2) == 0 && strcmp(word + 2, option_rows[i].name) == 0) {
-            return &option_rows[i];
-        }
-    }
-    return NULL;
 }
 
 static struct load_options option_defaults(void)
@@ -220,38 +146,10 @@ static struct load_options option_defaults(void)
 int load_options_parse(struct load_options *o, int argc, char **argv, int first)
 {
     *o = option_defaults();
-    for (int i = first; i < argc; i++) {
-        if (strcmp(argv[i], "--") == 0) {
-            o->command = i + 1 < argc ? &argv[i + 1] : NULL;
-            return 0;
-        }
-        const struct option_row *row = option_find(argv[i]);
-        if (row == NULL) {
-            (void)fprintf(stderr, "weir-bench: unknown option %s\n", argv[i]);
-            return -EINVAL;
-        }
-        const char *text = "";
-        if (row->kind != OPTION_FLAG) {
-            i++;
-            text = i < argc ? argv[i] : NULL;
-        }
-        if (text == NULL || !option_store(row, text, o)) {
-            (void)fprintf(stderr, "weir-bench: --%s: %s is not a usable value (%s)\n", row->name,
-                          text == NULL ? "nothing" : text, row->help);
-            return -EINVAL;
-        }
-    }
-    return 0;
+    return option_table_parse(&load_option_table, o, argc, argv, first, &o->command);
 }
 
 void load_options_print(FILE *to)
 {
-    for (size_t i = 0; i < COUNT_OF(option_rows); i++) {
-        const struct option_row *row = &option_rows[i];
-        (void)fprintf(to, "  --%-20s %s", row->name, row->help);
-        if (row->kind == OPTION_U32 || row->kind == OPTION_U64) {
-            (void)fprintf(to, " [%" PRIu64 " to %" PRIu64 "]", row->least, row->most);
-        }
-        (void)fputc('\n', to);
-    }
+    option_table_print(&load_option_table, to);
 }

@@ -35,8 +35,8 @@ struct load_options {
     const char *bench_cpus;
     const char *server_log;
     const char *server_cgroup; /* directory with cgroup.procs; NULL: the caller's cgroup */
-    char *const *command; /* after `--`; NULL where there is none */
-    enum load_transport transport;
+    char *const *command;      /* after `--`; NULL where there is none */
+    uint32_t transport;        /* enum load_transport */
     uint32_t flow_count;
     uint32_t segment_max_count; /* datagrams per UDP_SEGMENT send; 0: sendmmsg */
     uint64_t rate_lines;        /* 0: as fast as it goes */

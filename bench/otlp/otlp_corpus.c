@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * otlp_corpus — see otlp_corpus.h. Each body is written in one scratch buffer and leaves it, framed,
- * in a block of its own size.
+ * otlp_corpus — see otlp_corpus.h. Each body is written in one scratch buffer and leaves it,
+ * framed, in a block of its own size.
  */
 #include "bench/otlp/otlp_corpus.h"
 

@@ -31,16 +31,16 @@ struct otlp_corpus_options {
     enum signal signal;
     enum compress_kind compression;
     uint32_t body_count;
-    uint32_t item_count; /* per body */
-    uint32_t item_bytes; /* tag and length included; 0: as long as it comes */
-    uint32_t attr_count; /* per item */
+    uint32_t item_count;  /* per body */
+    uint32_t item_bytes;  /* tag and length included; 0: as long as it comes */
+    uint32_t attr_count;  /* per item */
     uint32_t group_count; /* resources per body, at most item_count */
     uint64_t seed;
 };
 
 struct otlp_body {
-    struct slice framed; /* owned; the gRPC prefix, then the body */
-    size_t plain_bytes;  /* before compression, without the prefix */
+    struct slice framed;        /* owned; the gRPC prefix, then the body */
+    size_t plain_bytes;         /* before compression, without the prefix */
     struct ident_digest digest; /* over the identities of all items */
 };
 

@@ -22,7 +22,8 @@
 
 static uint64_t item_scramble(uint64_t sequence, uint32_t salt)
 {
-    uint64_t z = (sequence + 1) * UINT64_C(0x9e3779b97f4a7c15) + salt * UINT64_C(0xd1342543de82ef95);
+    uint64_t z =
+        (sequence + 1) * UINT64_C(0x9e3779b97f4a7c15) + salt * UINT64_C(0xd1342543de82ef95);
     z = (z ^ z >> 32) * UINT64_C(0xbf58476d1ce4e5b9);
     return z ^ z >> 29;
 }

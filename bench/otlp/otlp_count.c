@@ -28,7 +28,7 @@ struct count_field {
 struct counting {
     enum signal signal;
     struct otlp_ledger *ledger;
-    uint64_t first_sequence;
+    struct otlp_count_bodies *bodies;
     int err;
 };
 
@@ -94,8 +94,11 @@ static void counting_note(struct counting *c, const struct count_reader *in, uin
     if (in->is_bad) {
         c->err = FAULT_MALFORMED;
     }
-    if (c->first_sequence == UINT64_MAX) {
-        c->first_sequence = sequence;
+    const uint32_t body_items = c->ledger->body_item_count;
+    if (sequence != UINT64_MAX && sequence % body_items == 0 &&
+        c->bodies->count < OTLP_COUNT_BODIES_MAX_COUNT) {
+        c->bodies->body_indices[c->bodies->count] = (uint32_t)(sequence / body_items);
+        c->bodies->count++;
     }
 }
 
@@ -197,9 +200,10 @@ static void count_resource(struct counting *c, struct slice resource)
 }
 
 int otlp_count_request(enum signal signal, struct slice request, struct otlp_ledger *ledger,
-                       uint64_t *first_sequence)
+                       struct otlp_count_bodies *bodies)
 {
-    struct counting c = {.signal = signal, .ledger = ledger, .first_sequence = UINT64_MAX};
+    bodies->count = 0;
+    struct counting c = {.signal = signal, .ledger = ledger, .bodies = bodies};
     struct count_reader in = reader_of(request);
     struct count_field field;
     while (c.err == 0 && reader_next(&in, &field)) {
@@ -207,6 +211,5 @@ int otlp_count_request(enum signal signal, struct slice request, struct otlp_led
             count_resource(&c, field.content);
         }
     }
-    *first_sequence = c.first_sequence;
     return in.is_bad ? FAULT_MALFORMED : c.err;
 }

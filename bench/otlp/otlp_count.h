@@ -15,10 +15,18 @@
 #include "core/base/slice.h"
 #include "core/model/part.h"
 
+#define OTLP_COUNT_BODIES_MAX_COUNT 256u
+
+/* The bodies whose first item is in a request, as far as there is room. */
+struct otlp_count_bodies {
+    uint32_t count;
+    uint32_t body_indices[OTLP_COUNT_BODIES_MAX_COUNT];
+};
+
 /*
  * otlp_count_request — enters every item of `request` (protobuf, decompressed, borrowed) into the
- * ledger. *first_sequence is the number of the first known item, UINT64_MAX where there is none.
- * Returns 0, or FAULT_MALFORMED: what was read before the mistake stays counted.
+ * ledger, and tells in `bodies` which bodies begin in it. Returns 0, or FAULT_MALFORMED: what was
+ * read before the mistake stays counted.
  */
 WEIR_MUST_USE int otlp_count_request(enum signal signal, struct slice request,
-                                     struct otlp_ledger *ledger, uint64_t *first_sequence);
+                                     struct otlp_ledger *ledger, struct otlp_count_bodies *bodies);

@@ -13,6 +13,7 @@ int otlp_ledger_init(struct otlp_ledger *ledger, const struct otlp_corpus_option
 {
     *ledger = (struct otlp_ledger){
         .seed = options->seed,
+        .body_item_count = options->item_count,
         .sequence_limit = (uint64_t)options->body_count * options->item_count,
     };
     ledger->arrived_counts =
@@ -52,6 +53,13 @@ uint64_t otlp_ledger_take_time(struct otlp_ledger *ledger, struct slice times)
     ASSERT(times.len == 2 * sizeof(time_ns));
     memcpy(&time_ns, times.ptr + sizeof(time_ns), sizeof(time_ns));
     return ledger_take(ledger, times, ident_sequence_of_time(time_ns));
+}
+
+uint32_t otlp_ledger_arrivals(const struct otlp_ledger *ledger, uint32_t body_index)
+{
+    const uint64_t sequence = (uint64_t)body_index * ledger->body_item_count;
+    ASSERT(sequence < ledger->sequence_limit);
+    return ledger->arrived_counts[sequence];
 }
 
 static void balance_item(struct otlp_balance *balance, const struct otlp_fate *fate,

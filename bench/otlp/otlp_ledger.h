@@ -20,6 +20,7 @@
 struct otlp_ledger {
     uint32_t *arrived_counts; /* owned; body_count × item_count */
     uint64_t sequence_limit;
+    uint32_t body_item_count; /* items per body */
     uint64_t seed;
     uint64_t item_count;     /* whatever arrived, strangers included */
     uint64_t stranger_count; /* identities that the corpus does not have */
@@ -31,6 +32,9 @@ struct otlp_fate {
     uint64_t acked_count;     /* sendings answered with success */
     uint64_t uncertain_count; /* sendings refused, failed or never answered */
 };
+
+/* Sendings of one body whose times are remembered at once. */
+#define OTLP_SENT_RING_COUNT 64u
 
 struct otlp_balance {
     uint64_t acked_items;
@@ -54,6 +58,9 @@ void otlp_ledger_fini(struct otlp_ledger *ledger);
  */
 uint64_t otlp_ledger_take_id(struct otlp_ledger *ledger, struct slice ids);
 uint64_t otlp_ledger_take_time(struct otlp_ledger *ledger, struct slice times);
+
+/* How often a body's first item has arrived. */
+uint32_t otlp_ledger_arrivals(const struct otlp_ledger *ledger, uint32_t body_index);
 
 /* `fates` has one entry per body of the corpus. Both borrowed. */
 struct otlp_balance otlp_ledger_balance(const struct otlp_ledger *ledger,

@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include "core/base/mem.h"
 
 #define SINK_WAIT_MS 20
+#define SINK_YIELDING_NICE 10
 #define SINK_HELD_WAIT_MS 1
 #define SINK_EVENTS_COUNT 64
 #define SINK_LISTEN_BACKLOG 128
@@ -63,15 +65,15 @@ enum signal otlp_sink_signal_of(struct slice path)
 
 /* --- one request ------------------------------------------------------------------------------ */
 
-static void sink_note_delivery(struct otlp_sink *sink, uint64_t first_sequence)
+/* The n-th arrival of a body is held against the n-th time it was sent. */
+static void sink_note_delivery(struct otlp_sink *sink, uint32_t body_index, uint64_t now_ns)
 {
-    if (first_sequence == UINT64_MAX || sink->options.sent_mono_ns == NULL) {
-        return;
-    }
-    const uint64_t body_index = first_sequence / sink->options.corpus->item_count;
+    const uint32_t arrivals = otlp_ledger_arrivals(&sink->ledger, body_index);
+    ASSERT(arrivals > 0);
+    const size_t place =
+        (size_t)body_index * OTLP_SENT_RING_COUNT + (arrivals - 1) % OTLP_SENT_RING_COUNT;
     const uint64_t sent_ns =
-        atomic_load_explicit(&sink->options.sent_mono_ns[body_index], memory_order_relaxed);
-    const uint64_t now_ns = proc_mono_ns();
+        atomic_load_explicit(&sink->options.sent_mono_ns[place], memory_order_relaxed);
     const uint32_t phase = atomic_load_explicit(&sink->phase, memory_order_relaxed);
     if (sent_ns != 0 && now_ns > sent_ns) {
         latency_record(&sink->delivery[phase], now_ns - sent_ns);
@@ -82,12 +84,15 @@ static int sink_count(struct otlp_sink *sink, enum signal signal, struct slice e
                       struct slice body)
 {
     struct slice request = {0};
-    uint64_t first_sequence = UINT64_MAX;
+    struct otlp_count_bodies bodies = {0};
     int err = sink_inflate(&sink->inflated, encoding, body, &request);
     if (err == 0) {
-        err = otlp_count_request(signal, request, &sink->ledger, &first_sequence);
+        err = otlp_count_request(signal, request, &sink->ledger, &bodies);
     }
-    sink_note_delivery(sink, first_sequence);
+    const uint64_t now_ns = proc_mono_ns();
+    for (uint32_t i = 0; sink->options.sent_mono_ns != NULL && i < bodies.count; i++) {
+        sink_note_delivery(sink, bodies.body_indices[i], now_ns);
+    }
     atomic_store_explicit(&sink->item_count, sink->ledger.item_count, memory_order_relaxed);
     return err;
 }
@@ -262,13 +267,18 @@ static int sink_listen(struct otlp_sink *sink, const char *text, uint16_t port)
 
 /* --- trouble, held answers, the turn ---------------------------------------------------------- */
 
-static void sink_close_all(struct otlp_sink *sink)
+static void sink_cut_connections(struct otlp_sink *sink)
 {
     for (uint32_t i = 0; i < OTLP_SINK_CONNECTIONS_MAX_COUNT; i++) {
         if (sink->connections[i] != NULL) {
             sink_hang_up(sink, sink->connections[i]);
         }
     }
+}
+
+static void sink_close_all(struct otlp_sink *sink)
+{
+    sink_cut_connections(sink);
     if (sink->listen_fd >= 0) {
         (void)close(sink->listen_fd); /* a listener has nothing to lose */
         sink->listen_fd = -1;
@@ -286,12 +296,11 @@ static void sink_enter_trouble(struct otlp_sink *sink)
     const uint64_t first_ns = start_ns + o->trouble_at_ms * SINK_MS_NS;
     const uint64_t now_ns = proc_mono_ns();
     const bool is_due = now_ns >= first_ns && now_ns - first_ns < o->trouble_for_ms * SINK_MS_NS;
-    const bool is_closing = o->trouble == OTLP_SINK_TROUBLE_CLOSE;
-    if (is_due && !sink->is_in_trouble && is_closing) {
+    if (is_due && !sink->is_in_trouble && o->trouble == OTLP_SINK_TROUBLE_CLOSE) {
         sink_close_all(sink);
     }
-    if (!is_due && sink->is_in_trouble && !is_closing) {
-        sink_close_all(sink); /* whoever hangs on an answer learns that there is none */
+    if (!is_due && sink->is_in_trouble && o->trouble == OTLP_SINK_TROUBLE_HANG) {
+        sink_cut_connections(sink); /* whoever waits for an answer learns that there is none */
     }
     /* A port that cannot be had back is tried again in the next turn. */
     if (!is_due && sink->listen_fd < 0 && sink_listen(sink, o->address, sink->port) != 0) {
@@ -321,10 +330,20 @@ static void sink_release_held(struct otlp_sink *sink)
     }
 }
 
+static bool sink_is_over(const struct otlp_sink *sink)
+{
+    const atomic_bool *cancel = sink->options.cancel;
+    return atomic_load_explicit(&sink->is_stopping, memory_order_relaxed) ||
+           (cancel != NULL && atomic_load_explicit(cancel, memory_order_relaxed));
+}
+
 void otlp_sink_run(struct otlp_sink *sink)
 {
     struct epoll_event events[SINK_EVENTS_COUNT];
-    while (!atomic_load_explicit(&sink->is_stopping, memory_order_relaxed)) {
+    if (sink->options.yields_cpu) {
+        (void)setpriority(PRIO_PROCESS, (id_t)gettid(), SINK_YIELDING_NICE);
+    }
+    while (!sink_is_over(sink)) {
         const int wait_ms = sink->held_count > 0 ? SINK_HELD_WAIT_MS : SINK_WAIT_MS;
         /* An interrupted wait finds nothing ready. */
         const int ready_count = epoll_wait(sink->epoll_fd, events, SINK_EVENTS_COUNT, wait_ms);
@@ -380,9 +399,9 @@ void otlp_sink_fini(struct otlp_sink *sink)
         (void)close(sink->epoll_fd); /* holds nothing */
         sink->epoll_fd = -1;
     }
-    while (sink->free_streams != NULL) {
-        struct otlp_sink_stream *stream = sink->free_streams;
-        sink->free_streams = stream->next;
+    while (sink->streams != NULL) {
+        struct otlp_sink_stream *stream = sink->streams;
+        sink->streams = stream->next;
         mem_free(stream->bytes);
         mem_free(stream);
     }

@@ -30,13 +30,20 @@ enum otlp_sink_trouble {
 };
 
 struct otlp_sink_options {
-    const char *address; /* loopback host:port; port 0 lets the kernel pick */
+    const char *address;                      /* loopback host:port; port 0 lets the kernel pick */
     const struct otlp_corpus_options *corpus; /* borrowed until fini; NULL: nothing is counted */
-    const _Atomic uint64_t *sent_mono_ns;     /* borrowed; per body; may be NULL */
+    /* Borrowed until fini; a ring of OTLP_SENT_RING_COUNT per body; NULL: no latencies. */
+    const _Atomic uint64_t *sent_mono_ns;
+    const atomic_bool *cancel; /* borrowed; ends the sink as otlp_sink_stop does; may be NULL */
+    /*
+     * On one CPU with a generator that has a schedule to keep, the sink lets it go first. Not where
+     * that one never rests: the sink would be what limits.
+     */
+    bool yields_cpu;
     enum otlp_sink_trouble trouble;
-    uint64_t trouble_at_ms; /* after otlp_sink_start_clock */
+    uint64_t trouble_at_ms;  /* after otlp_sink_start_clock */
     uint64_t trouble_for_ms; /* 0: no trouble */
-    uint64_t delay_ms;      /* of each answer */
+    uint64_t delay_ms;       /* of each answer */
 };
 
 struct otlp_sink_connection;
@@ -54,8 +61,9 @@ struct otlp_sink_held {
 struct otlp_sink {
     struct otlp_sink_options options;
     struct otlp_sink_connection *connections[OTLP_SINK_CONNECTIONS_MAX_COUNT]; /* owned or NULL */
-    struct otlp_sink_stream *free_streams;                                     /* owned list */
-    struct otlp_sink_held *held; /* owned ring */
+    struct otlp_sink_stream *streams;      /* owned list of all there are */
+    struct otlp_sink_stream *free_streams; /* borrowed; those of them that are free */
+    struct otlp_sink_held *held;           /* owned ring */
     uint32_t held_first;
     uint32_t held_count;
     struct otlp_ledger ledger;

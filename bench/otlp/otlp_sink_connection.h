@@ -24,8 +24,10 @@ enum otlp_sink_protocol {
 
 /* One HTTP/2 request; goes back to the sink's list with its memory. */
 struct otlp_sink_stream {
-    struct otlp_sink_stream *next; /* in the list of free ones */
-    uint8_t *bytes;                /* owned */
+    struct otlp_sink_stream *next;            /* in the list of all */
+    struct otlp_sink_stream *next_free;       /* in the list of free ones */
+    const struct otlp_sink_connection *owner; /* NULL while it is free */
+    uint8_t *bytes;                           /* owned */
     size_t used;
     size_t capacity;
     enum signal signal;

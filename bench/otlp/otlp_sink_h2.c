@@ -31,14 +31,21 @@ static uint8_t *h2_text(const char *text)
     return cast.out;
 }
 
-static struct otlp_sink_stream *h2_stream_take(struct otlp_sink *sink)
+static struct otlp_sink_stream *h2_stream_take(struct otlp_sink_connection *c)
 {
+    struct otlp_sink *sink = c->sink;
     struct otlp_sink_stream *stream = sink->free_streams;
-    if (stream == NULL) {
-        return mem_alloc(sizeof(*stream));
+    if (stream != NULL) {
+        sink->free_streams = stream->next_free;
+    } else {
+        stream = mem_alloc(sizeof(*stream));
+        if (stream == NULL) {
+            return NULL;
+        }
+        stream->next = sink->streams;
+        sink->streams = stream;
     }
-    sink->free_streams = stream->next;
-    stream->next = NULL;
+    stream->owner = c;
     stream->used = 0;
     stream->signal = SIGNAL_TRACES;
     stream->encoding[0] = '\0';
@@ -47,7 +54,9 @@ static struct otlp_sink_stream *h2_stream_take(struct otlp_sink *sink)
 
 static void h2_stream_give(struct otlp_sink *sink, struct otlp_sink_stream *stream)
 {
-    stream->next = sink->free_streams;
+    ASSERT(stream->owner != NULL);
+    stream->owner = NULL;
+    stream->next_free = sink->free_streams;
     sink->free_streams = stream;
 }
 
@@ -57,7 +66,7 @@ static int h2_on_begin_headers(nghttp2_session *session, const nghttp2_frame *fr
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
         return 0;
     }
-    struct otlp_sink_stream *stream = h2_stream_take(c->sink);
+    struct otlp_sink_stream *stream = h2_stream_take(c);
     if (stream == NULL) {
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     }
@@ -95,8 +104,12 @@ static int h2_on_data(nghttp2_session *session, uint8_t flags, int32_t stream_id
 {
     (void)flags;
     const struct otlp_sink_connection *c = user;
+    if (c->sink->options.corpus == NULL) {
+        atomic_fetch_add_explicit(&c->sink->body_bytes, len, memory_order_relaxed);
+        return 0;
+    }
     struct otlp_sink_stream *stream = nghttp2_session_get_stream_user_data(session, stream_id);
-    if (stream == NULL || c->sink->options.corpus == NULL) {
+    if (stream == NULL) {
         return 0;
     }
     if (otlp_sink_make_room(&stream->bytes, &stream->capacity, stream->used, len) != 0) {
@@ -130,9 +143,8 @@ static int h2_on_end(struct otlp_sink_connection *c, int32_t stream_id,
         return otlp_sink_h2_answer(c, stream_id, false);
     }
     const bool is_compressed = stream->used > 0 && stream->bytes[0] != 0;
-    const enum otlp_sink_verdict verdict =
-        otlp_sink_take(c, stream_id, stream->signal,
-                       slice_of_text(is_compressed ? stream->encoding : ""), body);
+    const enum otlp_sink_verdict verdict = otlp_sink_take(
+        c, stream_id, stream->signal, slice_of_text(is_compressed ? stream->encoding : ""), body);
     stream->used = 0;
     if (verdict == OTLP_SINK_VERDICT_LATER) {
         return 0;
@@ -251,12 +263,14 @@ int otlp_sink_h2_gather(struct otlp_sink_connection *c)
 
 void otlp_sink_h2_close(struct otlp_sink_connection *c)
 {
-    if (c->session != NULL) {
-        /* Streams still open are not told of by on_close; each is asked for. */
-        for (int32_t id = 1; id <= nghttp2_session_get_last_proc_stream_id(c->session); id += 2) {
-            (void)h2_on_close(c->session, id, 0, c);
+    if (c->session == NULL) {
+        return;
+    }
+    nghttp2_session_del(c->session); /* tells nothing of streams that are still open */
+    c->session = NULL;
+    for (struct otlp_sink_stream *s = c->sink->streams; s != NULL; s = s->next) {
+        if (s->owner == c) {
+            h2_stream_give(c->sink, s);
         }
-        nghttp2_session_del(c->session);
-        c->session = NULL;
     }
 }

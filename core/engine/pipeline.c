@@ -135,6 +135,17 @@ void pipeline_drop_part(struct pipeline *pipeline, struct part *part, enum part_
     part_fini(part);
 }
 
+void pipeline_lose_part(struct pipeline *pipeline, struct part *part, bool is_shutdown)
+{
+    for (uint32_t i = 0; i < pipeline->route_count; i++) {
+        struct exporter_stats *stats = &pipeline->routes[i]->stats;
+        counter_add(&stats->items_offered, part->item_count);
+        counter_add(is_shutdown ? &stats->items_dropped_shutdown : &stats->items_dropped_memory,
+                    part->item_count);
+    }
+    pipeline_drop_part(pipeline, part, PART_LOST);
+}
+
 bool pipeline_answers_late(const struct pipeline *pipeline)
 {
     return pipeline->late_routes != 0;

@@ -72,6 +72,12 @@ WEIR_MUST_USE int pipeline_push(struct pipeline *pipeline, struct part *part,
 /* The part ends here: its claims are answered, its charge goes back, its memory is freed. */
 void pipeline_drop_part(struct pipeline *pipeline, struct part *part, enum part_fate fate);
 
+/*
+ * Likewise, and given up before any route was asked, which the book of each of them shows: dropped
+ * for shutdown, or for want of memory.
+ */
+void pipeline_lose_part(struct pipeline *pipeline, struct part *part, bool is_shutdown);
+
 /* Does a part's fate depend on the answer of an upstream, or is it safe once pushed? */
 bool pipeline_answers_late(const struct pipeline *pipeline);
 

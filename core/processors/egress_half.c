@@ -47,18 +47,6 @@ static int push_to_batcher(struct egress_half *half, struct part *part, uint64_t
     return err;
 }
 
-/* Given up before any route was asked, which the book of each of them shows. */
-static void lose_part(struct egress_half *half, struct part *part, bool is_shutdown)
-{
-    for (uint32_t i = 0; i < half->pipeline->route_count; i++) {
-        struct exporter_stats *stats = &half->pipeline->routes[i]->stats;
-        counter_add(&stats->items_offered, part->item_count);
-        counter_add(is_shutdown ? &stats->items_dropped_shutdown : &stats->items_dropped_memory,
-                    part->item_count);
-    }
-    pipeline_drop_part(half->pipeline, part, PART_LOST);
-}
-
 static int half_on_push(struct pipeline_front *front, struct part *part, enum pipeline_stage stage,
                         uint64_t now_mono_ns)
 {
@@ -75,7 +63,8 @@ static int half_on_push(struct pipeline_front *front, struct part *part, enum pi
     int err = half->has_batcher ? push_to_batcher(half, part, now_mono_ns)
                                 : submit_alone(half, part, now_mono_ns);
     if (err != 0 && stage == PIPELINE_BORN && half->leading.count > 0) {
-        lose_part(half, part, false); /* offered again it would be processed twice */
+        pipeline_lose_part(half->pipeline, part,
+                           false); /* offered again it would be processed twice */
         return 0;
     }
     return err;
@@ -106,19 +95,24 @@ int egress_half_init(struct egress_half *half, struct pipeline *pipeline,
 static void drop_batch(struct egress_half *half, struct batch *batch)
 {
     for (uint32_t i = 0; i < batch->part_count; i++) {
-        lose_part(half, &batch->parts[i], true);
+        pipeline_lose_part(half->pipeline, &batch->parts[i], true);
     }
     batch_free(batch);
 }
 
+void egress_half_give_up(struct egress_half *half)
+{
+    struct batch *batch = half->has_batcher ? batcher_take(&half->batcher, 0, true) : NULL;
+    while (batch != NULL) {
+        drop_batch(half, batch);
+        batch = batcher_take(&half->batcher, 0, true);
+    }
+}
+
 void egress_half_fini(struct egress_half *half)
 {
+    egress_half_give_up(half);
     if (half->has_batcher) {
-        struct batch *batch = batcher_take(&half->batcher, 0, true);
-        while (batch != NULL) {
-            drop_batch(half, batch);
-            batch = batcher_take(&half->batcher, 0, true);
-        }
         batcher_fini(&half->batcher);
     }
     chain_fini(&half->leading);
@@ -143,7 +137,7 @@ static struct batch *process_batch(struct egress_half *half, struct batch *batch
         if (!chain_process(&half->behind, part, now_unix_ns, &is_lost)) {
             pipeline_drop_part(half->pipeline, part, is_lost ? PART_LOST : PART_ACCEPTED);
         } else if (left == NULL || batch_push(left, part) != 0) {
-            lose_part(half, part, false);
+            pipeline_lose_part(half->pipeline, part, false);
         }
     }
     batch_free(batch);

@@ -40,6 +40,9 @@ struct egress_half_options {
 WEIR_MUST_USE int egress_half_init(struct egress_half *half, struct pipeline *pipeline,
                                    const struct egress_half_options *options);
 
+/* Gives up what is pending, as fini does, and lives on. */
+void egress_half_give_up(struct egress_half *half);
+
 /* Gives up what is pending (its claims are answered PART_LOST, its charges returned). Idempotent.
  */
 void egress_half_fini(struct egress_half *half);

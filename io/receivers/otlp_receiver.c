@@ -280,6 +280,14 @@ static void otlp_drain(struct receiver *receiver, bool has_successor)
     }
 }
 
+static void otlp_halt(struct receiver *receiver)
+{
+    struct otlp_receiver *otlp = of(receiver);
+    for (uint32_t i = 0; i < otlp->shard_count; i++) {
+        otlp_shard_halt(&otlp->shards[i]);
+    }
+}
+
 static bool otlp_is_drained(const struct receiver *receiver)
 {
     const struct otlp_receiver *otlp = (const struct otlp_receiver *)(const void *)receiver;
@@ -341,6 +349,7 @@ static const struct receiver_ops otlp_receiver_ops = {
     .send_away = otlp_send_away,
     .drain = otlp_drain,
     .is_drained = otlp_is_drained,
+    .halt = otlp_halt,
     .close = otlp_close,
     .line_reason = otlp_line_reason,
     .offenders = otlp_offenders,

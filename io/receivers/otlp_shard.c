@@ -328,11 +328,9 @@ void otlp_shard_drain(struct otlp_shard *shard)
     worker_call(shard->worker, shard, drain_on_shard);
 }
 
-static void stop_on_shard(struct worker *worker, void *argument)
+static void halt_on_shard(struct worker *worker, void *argument)
 {
-    struct shard_call *call = argument;
-    struct otlp_shard *shard = call->shard;
-    call->open_count = 0;
+    struct otlp_shard *shard = argument;
     if (shard->state == OTLP_SHARD_IDLE) {
         return;
     }
@@ -341,6 +339,22 @@ static void stop_on_shard(struct worker *worker, void *argument)
     if (shard->open_count > 0) {
         shard_on_leave_timer(&shard->leave_timer, 0);
     }
+}
+
+void otlp_shard_halt(struct otlp_shard *shard)
+{
+    worker_call(shard->worker, shard, halt_on_shard);
+}
+
+static void stop_on_shard(struct worker *worker, void *argument)
+{
+    struct shard_call *call = argument;
+    struct otlp_shard *shard = call->shard;
+    call->open_count = 0;
+    if (shard->state == OTLP_SHARD_IDLE) {
+        return;
+    }
+    halt_on_shard(worker, shard);
     call->open_count = shard->open_count + shard->intake.waiting_count;
     if (call->open_count == 0) {
         worker_remove_hook(worker, &shard->hook);

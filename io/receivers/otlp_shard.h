@@ -90,5 +90,7 @@ void otlp_shard_connect(struct otlp_shard *shard, const struct otlp_links *links
 WEIR_MUST_USE int otlp_shard_start(struct otlp_shard *shard);
 void otlp_shard_send_away(struct otlp_shard *shard);
 void otlp_shard_drain(struct otlp_shard *shard);
+/* Ends at once what comes in; answers that are due may still come home. */
+void otlp_shard_halt(struct otlp_shard *shard);
 /* Ends at once what is left, and waits for it. Idempotent. */
 void otlp_shard_stop(struct otlp_shard *shard);

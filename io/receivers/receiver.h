@@ -75,6 +75,11 @@ struct receiver_ops {
     /* Has everything reached the pipelines? */
     bool (*is_drained)(const struct receiver *receiver);
     /*
+     * Optional. Takes nothing in any more, from its return on; what it handed on before may still
+     * be answered to it. Before close, where peers wait for answers.
+     */
+    void (*halt)(struct receiver *receiver);
+    /*
      * Frees the receiver itself; what is not drained is given up. Once; safe after a failed open,
      * and without one.
      */

@@ -455,6 +455,9 @@ static void abandon_pipelines(struct graph *graph)
 static void abandon_on_egress(struct worker *worker, void *argument)
 {
     struct graph *graph = argument;
+    for (uint32_t i = 0; i < graph->pipeline_count && graph->is_hooked; i++) {
+        graph_stage_give_up(&graph->stages[i]);
+    }
     abandon_pipelines(graph);
     /* Only where it was opened to its end. The deadline is long past. */
     if (graph->is_hooked) {
@@ -465,6 +468,12 @@ static void abandon_on_egress(struct worker *worker, void *argument)
 
 void graph_abandon(struct graph *graph)
 {
+    for (uint32_t i = 0; i < graph->receiver_count; i++) {
+        const struct graph_receiver *entry = graph->receivers[i];
+        if (entry != NULL && entry->is_started && entry->receiver->ops->halt != NULL) {
+            entry->receiver->ops->halt(entry->receiver);
+        }
+    }
     if (graph->egress != NULL) {
         worker_call(graph->egress, graph, abandon_on_egress);
     }

@@ -117,7 +117,7 @@ void graph_drain_exporters(struct graph *graph, uint64_t deadline_mono_ns);
 /* Nothing held by them, nor in the pipelines. */
 bool graph_exporters_are_idle(struct graph *graph);
 
-/* What pipelines still hold for exporters without room is given up and counted. */
+/* Nothing comes in any more; whatever is held anywhere is given up, and whoever waits is told. */
 void graph_abandon(struct graph *graph);
 
 /* Frees everything left; what is not delivered is counted as dropped. NULL is fine. */

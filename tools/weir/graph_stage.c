@@ -165,15 +165,26 @@ bool graph_stage_is_empty(const struct graph_stage *stage)
 
 /* --- ending ----------------------------------------------------------------------------------- */
 
-void graph_stage_close(struct graph_stage *stage)
+void graph_stage_give_up(struct graph_stage *stage)
 {
     for (uint32_t i = 0; i < stage->shard_count; i++) {
-        struct part *part = lane_peek(&stage->shard_halves[i].lane);
+        struct lane *lane = &stage->shard_halves[i].lane;
+        struct part *part = lane->entries == NULL ? NULL : lane_peek(lane);
         while (part != NULL) {
-            pipeline_drop_part(stage->pipeline, part, PART_LOST);
-            lane_pop(&stage->shard_halves[i].lane);
-            part = lane_peek(&stage->shard_halves[i].lane);
+            pipeline_lose_part(stage->pipeline, part, true);
+            lane_pop(lane);
+            part = lane_peek(lane);
         }
+    }
+    if (stage->has_half) {
+        egress_half_give_up(&stage->half);
+    }
+}
+
+void graph_stage_close(struct graph_stage *stage)
+{
+    graph_stage_give_up(stage);
+    for (uint32_t i = 0; i < stage->shard_count; i++) {
         shard_half_fini(&stage->shard_halves[i]);
     }
     if (stage->has_half) {

@@ -60,7 +60,10 @@ bool graph_stage_turn(struct graph_stage *stage, uint64_t now_mono_ns, uint64_t 
 /* Egress thread: has everything from the shards reached the routes? */
 bool graph_stage_is_empty(const struct graph_stage *stage);
 
-/* Egress thread: gives up what is left, counted as processors' loss. Idempotent. */
+/* Egress thread: gives up what lanes and batch hold; whoever waits for it is told. */
+void graph_stage_give_up(struct graph_stage *stage);
+
+/* Egress thread: likewise, and closes both halves. Idempotent. */
 void graph_stage_close(struct graph_stage *stage);
 
 /* Frees the prototypes. Idempotent. */

@@ -499,6 +499,9 @@ static void turn(struct life *life, uint64_t wait_max_ns)
 static void close_all(struct life *life)
 {
     if (life->graph != NULL && life->egress.is_started) {
+        for (uint32_t i = 0; i < life->old_graph_count; i++) {
+            graph_abandon(life->old_graphs[i]);
+        }
         graph_abandon(life->graph);
         books_log(life->graph, "books_closed");
     }

@@ -123,7 +123,7 @@ static void test_worst_of_many_counts_in_any_order(void **state)
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct owner owner;
-        struct part parts[3] = {{0}};
+        struct part parts[3] = {{.item_count = 0}};
         open_owner(&owner);
         for (size_t k = 0; k < 3; k++) {
             ticket_claim_hand_out(&owner.ticket, &returns, &owner.claims[k], &parts[k]);
@@ -163,7 +163,7 @@ static void test_room_is_for_claims_that_are_not_home(void **state)
 {
     (void)state;
     struct owner owner;
-    struct part parts[CLAIMS] = {{0}};
+    struct part parts[CLAIMS] = {{.item_count = 0}};
     open_owner(&owner);
     assert_true(ticket_returns_have_room(&returns, CLAIMS));
     assert_false(ticket_returns_have_room(&returns, CLAIMS + 1));
@@ -216,18 +216,18 @@ static _Atomic bool is_over;
 static void *answer_all(void *argument)
 {
     (void)argument;
-    while (true) {
-        struct part *part = lane_peek(&lane);
+    struct part *part = lane_peek(&lane);
+    while (part != NULL || !atomic_load(&is_over)) {
         if (part != NULL) {
             part_answer(part, (enum part_fate)(part->item_count % 3));
             part_fini(part);
             lane_pop(&lane);
-        } else if (atomic_load(&is_over)) {
-            return NULL;
         } else {
             (void)sched_yield();
         }
+        part = lane_peek(&lane);
     }
+    return NULL;
 }
 
 static void send_two(struct owner *owner, uint32_t number)
@@ -261,9 +261,9 @@ static void test_answers_come_home_from_another_thread(void **state)
                 (void)sched_yield();
             }
         }
-        bool was_right = number < STRESS_OPEN ||
-                         (owner->done_count == 1 &&
-                          owner->fate == (enum part_fate)((number - STRESS_OPEN) % 3));
+        bool was_right =
+            number < STRESS_OPEN ||
+            (owner->done_count == 1 && owner->fate == (enum part_fate)((number - STRESS_OPEN) % 3));
         wrong_count += was_right ? 0 : 1;
         open_owner(owner);
         send_two(owner, number);
