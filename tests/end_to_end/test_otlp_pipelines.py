@@ -322,6 +322,30 @@ def test_drain_loses_nothing(start_otlp, grpc_upstream):
 
 
 @pytest.mark.threads
+def test_end_does_not_wait_for_an_upstream_that_hangs(start_otlp, grpc_upstream):
+    """The drain's time is over while a request waits for its delivery: it is told, and weir ends."""
+    grpc_upstream.script = [Answer(is_hang=True)] * 50
+    codes = []
+    with start_otlp({"otlp": otlp_grpc(grpc_upstream, **NO_QUEUE)}, "--drain-timeout=1s",
+                    processors={"batch": {}}) as weir:
+        thread = threading.Thread(
+            target=lambda: codes.append(export_or_none(weir, make("traces", ITEMS))))
+        thread.start()
+        wait_until(lambda: len(grpc_upstream.seen) > 0)
+        assert weir.stop() == 0
+        thread.join()
+    assert codes in ([None], [14])
+
+
+def export_or_none(weir, request):
+    """The code of the answer; None where the connection went first."""
+    try:
+        return export(weir, "traces", request).code
+    except (OSError, AssertionError):
+        return None
+
+
+@pytest.mark.threads
 def test_reloads_under_load_lose_nothing(start_otlp, grpc_upstream):
     """The receiver's settings stay, so its connections do; pipelines and processors are new."""
     with start_otlp({"otlp": otlp_grpc(grpc_upstream)}) as weir:
