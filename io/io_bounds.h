@@ -240,5 +240,7 @@
 #define OTLP_CONNECTIONS_MAX 8192
 /* The Collector has none; a connection that says nothing for ten minutes is forgotten. */
 #define OTLP_IDLE_TIMEOUT_MS 600000
+/* For a body over HTTP/2, where read_timeout does not say it. */
+#define OTLP_BODY_TIMEOUT_NS UINT64_C(60000000000)
 
 /* --- OTLP receiver -------------------------------------------------------------------------- */

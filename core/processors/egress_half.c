@@ -14,7 +14,10 @@ static struct egress_half *half_of(struct pipeline_front *front)
     return CONTAINER_OF(front, struct egress_half, front);
 }
 
-/* The first copy takes everything along: who waits for the source waits for that. */
+/*
+ * Who waits for a part that is cut is told with its last piece; what became of earlier ones is in
+ * the books only.
+ */
 static void half_on_copied(struct batcher *batcher, struct part *source, struct part *target,
                            bool is_last)
 {

@@ -24,6 +24,7 @@ struct otlp_h2_request {
     struct otlp_port *port;
     struct otlp_shard *shard; /* the port's */
     struct h2_stream *stream; /* NULL: nobody waits any more */
+    struct timer timeout;     /* for the whole of the body */
     struct otlp_http_plan plan;
     struct bytes body;
     uint64_t charged_bytes;
@@ -107,6 +108,7 @@ static void respond(struct otlp_port *port, struct h2_stream *stream,
 
 static void request_free(struct otlp_h2_request *request)
 {
+    loop_timer_cancel(request->shard->worker->loop, &request->timeout);
     otlp_intake_release(&request->shard->intake, request->charged_bytes);
     bytes_fini(&request->body);
     mem_free(request);
@@ -136,8 +138,19 @@ static void refuse(struct otlp_h2_request *request, const struct otlp_verdict *v
     send_reply(&reply, verdict);
 }
 
+static void request_on_timeout(struct timer *timer, uint64_t now_mono_ns)
+{
+    (void)now_mono_ns;
+    struct otlp_h2_request *request = CONTAINER_OF(timer, struct otlp_h2_request, timeout);
+    struct otlp_verdict verdict;
+    otlp_verdict_refuse(&verdict, GRPC_INVALID_ARGUMENT, "the request body came too slowly");
+    verdict.http_status = 408;
+    refuse(request, &verdict);
+}
+
 static void hand_in(struct otlp_h2_request *request)
 {
+    loop_timer_cancel(request->shard->worker->loop, &request->timeout);
     struct slice content;
     struct otlp_body body = {
         .charged_bytes = request->charged_bytes,
@@ -226,5 +239,15 @@ void otlp_h2_take(struct otlp_port *port, struct h2_stream *stream)
     h2_stream_attach(stream, &request->user);
     if (h2_stream_is_ended(stream)) {
         hand_in(request);
+        return;
+    }
+    request->timeout.on_fire = request_on_timeout;
+    uint64_t limit_ns =
+        shard->config->read_timeout_ns != 0 ? shard->config->read_timeout_ns : OTLP_BODY_TIMEOUT_NS;
+    struct loop *loop = shard->worker->loop;
+    if (loop_timer_arm(loop, &request->timeout, loop_now_mono_ns(loop) + limit_ns) != 0) {
+        struct otlp_verdict verdict;
+        otlp_verdict_postpone(&verdict, "data refused due to high memory usage");
+        refuse(request, &verdict);
     }
 }

@@ -447,3 +447,19 @@ def test_signal_in_no_pipeline_is_an_unknown_path(start_otlp, http_upstream):
             assert connection.request("/v1/traces", SPAN).status == 404
             body = make("logs").SerializeToString()
             check_accepted(connection.request("/v1/logs", body), "logs")
+
+
+def test_body_that_comes_too_slowly(start_otlp, http_upstream):
+    """Over both versions; a neighbour on the same connection is not hurt."""
+    pseudo = [(":method", "POST"), (":path", "/v1/traces"), (":scheme", "http"),
+              (":authority", "127.0.0.1"), ("content-type", PROTOBUF)]
+    with start_otlp({"otlphttp": otlphttp(http_upstream)}, http={"read_timeout": "300ms"}) as weir:
+        with H1Client(weir.http_port) as slow:
+            slow.send(head("/v1/traces", 100) + b"\n")
+            assert slow.answer().status == 408
+        with H2Client(weir.http_port) as client:
+            stream = client.start(pseudo)
+            client.send(stream, b"\n", is_end=False)
+            reply = client.wait(stream)
+            assert reply.http_status == 408
+            assert client.request(pseudo, SPAN).http_status == 200
