@@ -30,7 +30,8 @@ struct statsd_receiver {
     struct statsd_egress egress;
     bool has_egress;
     bool is_draining;
-    bool has_successor; /* the address is somebody else's now */
+    bool has_successor;                   /* the address is somebody else's now */
+    bool owns_path[STATSD_LISTENERS_MAX]; /* a Unix socket that is ours to remove, by endpoint */
 };
 
 static struct statsd_receiver *of(struct receiver *receiver)
@@ -109,6 +110,7 @@ static int bind_path(struct statsd_receiver *statsd, const struct statsd_endpoin
     if (fd < 0) {
         return bind_failed(statsd, endpoint, fd, NULL);
     }
+    statsd->owns_path[endpoint - statsd->config.endpoints] = true;
     statsd_shard_add_listener(&statsd->shards[0], fd, endpoint);
     log_listening(statsd, endpoint, &report);
     return 0;
@@ -324,10 +326,9 @@ static void statsd_close(struct receiver *receiver)
     for (uint32_t i = 0; i < statsd->shard_count; i++) {
         statsd_shard_fini(&statsd->shards[i]);
     }
-    for (uint32_t i = 0; i < statsd->config.endpoint_count && statsd->home != NULL; i++) {
-        const struct statsd_endpoint *endpoint = &statsd->config.endpoints[i];
-        if (statsd_transport_is_path(endpoint->transport) && !statsd->has_successor) {
-            (void)unlink(endpoint->text); /* may be gone already */
+    for (uint32_t i = 0; i < statsd->config.endpoint_count; i++) {
+        if (statsd->owns_path[i] && !statsd->has_successor) {
+            (void)unlink(statsd->config.endpoints[i].text); /* may be gone already */
         }
     }
     mem_free(statsd->shards);

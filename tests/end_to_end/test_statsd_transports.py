@@ -6,8 +6,8 @@ import time
 
 import pytest
 from senders import connect, framed, send_stream, send_udp, send_unixgram
-from settings import config, listener, otlphttp, statsd
-from weir_process import free_port, free_udp_port
+from settings import config, listener, otlphttp, statsd, to_text
+from weir_process import free_port, free_udp_port, run_command
 
 LINES = [f"c:{i}|c|#k:{i % 7}" for i in range(1000)]
 TOTAL = sum(range(1000))
@@ -197,3 +197,16 @@ def test_datagrams_of_one_client_spread_over_shards_stay_one_series(run_once, si
     assert sink.value("c") == 32
     assert (sink.one("t")[3].count, sink.one("t")[3].sum) == (32, 64)
     assert sink.value("s") == 1
+
+
+def test_socket_of_somebody_else_is_left_alone(sink, tmp_path):
+    """A path that another process listens on is refused, and stays that process's."""
+    path = tmp_path / "taken.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+        other.bind(str(path))
+        other.listen()
+        (tmp_path / "weir.yaml").write_text(to_text(config(statsd(path, "unix"), otlphttp(sink))))
+        result = run_command("--config", tmp_path / "weir.yaml")
+        assert result.returncode == 1 and "bind_failed" in result.stderr
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.connect(str(path))
