@@ -63,7 +63,11 @@ def check_refused(reply, http_status, codes, text):
 
 def settled_count(shared, upstream):
     """How many requests there were upstream, now that none is on its way."""
-    wait_until(lambda: shared.exporter("otlp")["items_held"] == 0)
+    def is_settled():
+        books = shared.status()["books"]
+        return books["items_offered"] == books["items_accepted"] and books["items_held"] == 0
+
+    wait_until(is_settled)
     return len(upstream.requests())
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A running weir, watched through its own pages and its log, and senders to feed it."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -18,11 +19,26 @@ BINARY = os.environ.get("WEIR_BINARY") or str(
     pathlib.Path(__file__).parents[2] / ".build/release/tools/weir/weir")
 
 
+# Below the ports that the kernel gives to outgoing connections, so that nobody takes one between
+# the look and the use; each of the processes that run tests side by side has a range of its own.
+PORT_FIRST = 14000
+PORTS_PER_WORKER = 2000
+ports = itertools.count()
+
+
 def free_port(kind=socket.SOCK_STREAM, family=socket.AF_INET):
-    """A port that was free a moment ago."""
-    with socket.socket(family, kind) as probe:
-        probe.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that was free a moment ago, and that this process did not give lately."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+    address = "::1" if family == socket.AF_INET6 else "127.0.0.1"
+    for _ in range(PORTS_PER_WORKER):
+        port = PORT_FIRST + worker % 8 * PORTS_PER_WORKER + next(ports) % PORTS_PER_WORKER
+        with socket.socket(family, kind) as probe:
+            try:
+                probe.bind((address, port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no free port")
 
 
 def free_udp_port():
