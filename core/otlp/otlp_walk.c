@@ -255,10 +255,13 @@ static void enter_scope_group(struct walk *w)
     w->into = &w->counts;
 }
 
-/* Notes that something is there which may be there once. */
-static void see(struct walk *w, bool *has)
+/*
+ * Notes that something is there which may be there once. Inside of old scopes that says nothing as
+ * long as nobody reads them.
+ */
+static void see(struct otlp_counts *counts, bool *has)
 {
-    w->counts.is_irregular |= *has;
+    counts->is_irregular |= *has;
     *has = true;
 }
 
@@ -266,7 +269,7 @@ static void see(struct walk *w, bool *has)
 static void count_outer(struct walk *w, uint32_t type)
 {
     if (type <= OTLP_TYPE_SUMMARY) {
-        see(w, &w->has_data);
+        see(w->into, &w->has_data);
         w->into->item_count = w->metric_base; /* it takes the place of earlier data */
     } else if (type == OTLP_TYPE_METRIC) {
         w->into->metric_count++;
@@ -278,7 +281,8 @@ static void count_outer(struct walk *w, uint32_t type)
         settle_resource(w);
         w->counts.resource_count++;
     } else {
-        see(w, type == OTLP_TYPE_SCOPE ? &w->has_scope : &w->has_resource);
+        bool is_scope = type == OTLP_TYPE_SCOPE;
+        see(is_scope ? w->into : &w->counts, is_scope ? &w->has_scope : &w->has_resource);
     }
 }
 
