@@ -275,6 +275,30 @@ void otlp_rig_open(struct otlp_rig *rig, const struct otlp_rig_options *options)
     assert_int_equal(rig->receiver->ops->start(rig->receiver), 0);
 }
 
+static bool lanes_are_empty(const struct otlp_rig *rig)
+{
+    for (uint32_t i = 0; i < SIGNAL_COUNT; i++) {
+        for (uint32_t k = 0; k < OTLP_RIG_SHARDS; k++) {
+            if (!lane_is_empty(&rig->lines[i].halves[k].lane)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* A receiver that was closed without a drain does not wake the egress for its last part. */
+static void empty_lanes(struct otlp_rig *rig)
+{
+    uint64_t deadline_mono_ns = clock_mono_ns() + PATIENCE_NS;
+    while (!lanes_are_empty(rig) && clock_mono_ns() < deadline_mono_ns) {
+        worker_wake(&rig->egress);
+        (void)otlp_rig_release(rig, DELIVERY_ACCEPTED);
+        (void)usleep(1000);
+    }
+    (void)otlp_rig_release(rig, DELIVERY_ACCEPTED);
+}
+
 void otlp_rig_close(struct otlp_rig *rig)
 {
     if (rig->receiver != NULL && rig->receiver->counters_count > 0) {
@@ -290,7 +314,7 @@ void otlp_rig_close(struct otlp_rig *rig)
     if (rig->receiver != NULL) {
         rig->receiver->ops->close(rig->receiver);
     }
-    (void)otlp_rig_release(rig, DELIVERY_ACCEPTED);
+    empty_lanes(rig);
     worker_call(&rig->egress, &rig->hook, remove_hook);
     worker_stop(&rig->egress);
     for (uint32_t i = 0; i < OTLP_RIG_SHARDS; i++) {
