@@ -5,9 +5,9 @@
  * So that whatever an answer leads to may push the next one.
  */
 #include "exporters/answers.h"
-#include "exporters/exporter_bounds.h"
 
 #include "core/engine/pipeline.h"
+#include "exporters/exporter_bounds.h"
 
 void answers_push(struct answers *answers, struct batch *batch, enum delivery delivery)
 {

@@ -5,13 +5,13 @@
  * While the job is with the helper the whole is the job's, so that closing need not wait for it.
  */
 #include "exporters/otlp_grpc_tls.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "io/helper.h"
+#include "io/io_bounds.h"
 
 struct otlp_grpc_tls {
     struct helper_job job;

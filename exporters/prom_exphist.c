@@ -7,13 +7,13 @@
  * edges cannot avoid. Source: OpenTelemetry data model, "ExponentialHistogram".
  */
 #include "exporters/prom_exphist.h"
-#include "exporters/exporter_bounds.h"
 
 #include <math.h>
 #include <string.h>
 
 #include "core/base/fault.h"
 #include "core/model/exphist.h"
+#include "exporters/exporter_bounds.h"
 
 #define POINT Opentelemetry__Proto__Metrics__V1__ExponentialHistogramDataPoint
 #define BUCKETS Opentelemetry__Proto__Metrics__V1__ExponentialHistogramDataPoint__Buckets

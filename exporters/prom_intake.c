@@ -7,7 +7,6 @@
  * Collector's prometheus exporter.
  */
 #include "exporters/prom_intake.h"
-#include "exporters/exporter_bounds.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "core/otlp/pb_decode.h"
 #include "core/otlp/pb_wire.h"
 #include "core/otlp/proto/metrics.pb-c.h"
+#include "exporters/exporter_bounds.h"
 
 #define COMMON(name) Opentelemetry__Proto__Common__V1__##name
 #define ARENA_FIRST_BYTES (64 * 1024)

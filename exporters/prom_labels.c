@@ -5,7 +5,6 @@
  * Source: OpenTelemetry "Prometheus and OpenMetrics compatibility".
  */
 #include "exporters/prom_labels.h"
-#include "exporters/exporter_bounds.h"
 
 #include <string.h>
 
@@ -14,6 +13,7 @@
 #include "core/base/fault.h"
 #include "core/otlp/pb_decode.h"
 #include "exporters/debug_value.h"
+#include "exporters/exporter_bounds.h"
 
 void prom_labels_init(struct prom_labels *labels)
 {

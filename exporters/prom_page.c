@@ -5,9 +5,9 @@
  * A piece ends with a whole series, so it may be larger than PROM_PIECE_BYTES by one series.
  */
 #include "exporters/prom_page.h"
-#include "exporters/exporter_bounds.h"
 
 #include "core/base/mem.h"
+#include "exporters/exporter_bounds.h"
 #include "io/loop.h"
 
 static void show_series(struct prom_page *page, const struct prom_series *series,

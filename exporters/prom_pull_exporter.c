@@ -7,7 +7,6 @@
  * lives on until the server's last callback where that has to come yet.
  */
 #include "exporters/prom_pull_exporter.h"
-#include "exporters/exporter_bounds.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +22,7 @@
 #include "core/engine/config.h"
 #include "core/engine/pipeline.h"
 #include "exporters/answers.h"
+#include "exporters/exporter_bounds.h"
 #include "exporters/prom_page.h"
 #include "exporters/prom_pull_config.h"
 #include "io/socket.h"

@@ -6,7 +6,6 @@
  * stream → (session) → user. Owns its stream and its session.
  */
 #include "io/channel.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 
 #include "core/base/mem.h"
 #include "io/channel_tls.h"
+#include "io/io_bounds.h"
 #include "io/tls_session.h"
 
 void channel_tell_end(struct channel *c, int fault)

@@ -6,7 +6,6 @@
  * itself has to say (flights, alerts, tickets) goes before it. Owns the ciphertext under way.
  */
 #include "io/channel_tls.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 #include "io/tls_session.h"
 
 /* --- out -------------------------------------------------------------------------------------- */

@@ -8,7 +8,6 @@
  *                      SENT → EXPIRED → IDLE the deadline passed while the message was being sent
  */
 #include "io/grpc_client.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 #include "core/base/mem.h"
 #include "io/grpc_client_state.h"
 #include "io/helper.h"
+#include "io/io_bounds.h"
 #include "io/resolve.h"
 
 #define OWN_FIELDS_MAX 10

@@ -4,13 +4,13 @@
  * among grpc-status, HTTP status and the stream's own end.
  */
 #include "io/grpc_client_answer.h"
-#include "io/io_bounds.h"
 
 #include <string.h>
 
 #include "core/base/mem.h"
 #include "core/base/number.h"
 #include "io/h2_client.h"
+#include "io/io_bounds.h"
 
 void grpc_answer_fini(struct grpc_answer *answer)
 {

@@ -5,13 +5,13 @@
  * Every block carries its size in front, because nghttp2 gives none when it frees.
  */
 #include "io/h2.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 
 /* In front of every block; keeps what follows aligned to 16. */
 struct block {

@@ -7,11 +7,11 @@
  * sections 2 to 7, RFC 9110 sections 5 and 10.1.1.
  */
 #include "io/http1.h"
-#include "io/io_bounds.h"
 
 #include <string.h>
 
 #include "core/base/number.h"
+#include "io/io_bounds.h"
 
 _Static_assert(HTTP1_HEAD_MAX_BYTES <= UINT16_MAX, "spans are 16 bits wide");
 

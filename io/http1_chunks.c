@@ -6,6 +6,7 @@
  * Source: RFC 9112 section 7.1.
  */
 #include "io/http1_chunks.h"
+
 #include "io/io_bounds.h"
 
 /* 16 digits are 64 bits; more would be leading zeros or nonsense. */

@@ -7,13 +7,13 @@
  * Source: RFC 9112.
  */
 #include "io/http1_connection.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 
 /* First allocation of a buffer; an ordinary request head is half of it. */
 #define BUFFER_MIN_BYTES 1024

@@ -6,7 +6,6 @@
  * listening descriptors and its connections.
  */
 #include "io/http1_server.h"
-#include "io/io_bounds.h"
 
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -15,6 +14,7 @@
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include "io/http1_connection.h"
+#include "io/io_bounds.h"
 
 static uint32_t or_default(uint32_t value, uint32_t value_default)
 {

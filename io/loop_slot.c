@@ -5,12 +5,12 @@
  * Chunks, because the kernel and the owners hold pointers to slots and to what they contain.
  */
 #include "io/loop_slot.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 
 #define TAG_INDEX_BITS 24
 #define TAG_OP_BITS 8

@@ -7,7 +7,6 @@
  * and dispatch them. Needs Linux 6.0 (multishot receive); what later kernels add is probed.
  */
 #include "io/loop_uring.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,6 +15,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 #include "io/loop_slot.h"
 
 #define SUBMISSION_COUNT 256

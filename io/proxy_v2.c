@@ -5,6 +5,7 @@
  *     signature (12) | version, command (1) | family, protocol (1) | length (2) | addresses | TLVs
  */
 #include "io/proxy_v2.h"
+
 #include "io/io_bounds.h"
 
 #include <string.h>

@@ -3,7 +3,6 @@
  * resolve — getaddrinfo as a job of the helper.
  */
 #include "io/resolve.h"
-#include "io/io_bounds.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -13,6 +12,7 @@
 #include "core/base/fault.h"
 #include "core/base/mem.h"
 #include "io/helper.h"
+#include "io/io_bounds.h"
 
 struct resolve {
     struct helper_job job;

@@ -5,7 +5,6 @@
  * socket_group.c has what concerns leaving: reuseport groups, filters, drops.
  */
 #include "io/socket.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/base/fault.h"
+#include "io/io_bounds.h"
 
 #define SOCKET_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
 #define PORT_DIGITS_MAX 5

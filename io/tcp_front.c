@@ -7,7 +7,6 @@
  * listening descriptors and its visitors.
  */
 #include "io/tcp_front.h"
-#include "io/io_bounds.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,6 +17,7 @@
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 #include "io/proxy_v2.h"
 #include "io/tls.h"
 

@@ -7,7 +7,6 @@
  * was replaced is freed once the count was seen at zero after the swap. Building is in tls_build.c.
  */
 #include "io/tls.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -18,6 +17,7 @@
 
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 #include "io/tls_build.h"
 
 struct tls_retired {

@@ -6,7 +6,6 @@
  * 1.2 need a lower security level, which is what whoever asks for them wants.
  */
 #include "io/tls_build.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +20,7 @@
 
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 
 /* --- stamps ----------------------------------------------------------------------------------- */
 

@@ -6,7 +6,6 @@
  * buffer on its way out. Owns the SSL and that buffer. Source: RFC 8446.
  */
 #include "io/tls_session.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <openssl/bio.h>
@@ -19,6 +18,7 @@
 
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 
 /* First allocation of the output: a server's flight with a short chain. */
 #define OUTPUT_MIN_BYTES 4096

@@ -6,7 +6,6 @@
  * watched. Files are read whole, bounded, and wiped after use.
  */
 #include "io/auth/auth_state.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +17,7 @@
 
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/io_bounds.h"
 
 /* --- files ------------------------------------------------------------------------------------ */
 

@@ -7,7 +7,6 @@
  * AUTH_BUSY. Sources: RFC 7617; the Collector's basicauth.
  */
 #include "io/auth/basic_auth.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <openssl/crypto.h>
@@ -22,6 +21,7 @@
 #include "core/engine/config.h"
 #include "io/auth/auth_state.h"
 #include "io/auth/password_hash.h"
+#include "io/io_bounds.h"
 
 /* Headers known to be right; a slot is picked by digest and overwritten by the next one. */
 #define KNOWN_COUNT 256

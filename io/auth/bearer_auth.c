@@ -6,7 +6,6 @@
  * it was right. Source: RFC 6750 section 2.1; the Collector's bearertokenauth.
  */
 #include "io/auth/bearer_auth.h"
-#include "io/io_bounds.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -17,6 +16,7 @@
 #include "core/base/mem.h"
 #include "core/engine/config.h"
 #include "io/auth/auth_state.h"
+#include "io/io_bounds.h"
 #include "io/tls.h"
 
 struct auth_state {

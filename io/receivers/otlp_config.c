@@ -6,13 +6,13 @@
  * load balancer that spreads connections, not requests.
  */
 #include "io/receivers/otlp_config.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/fault.h"
+#include "io/io_bounds.h"
 
 #define DEFAULT_GRPC "localhost:4317"
 #define DEFAULT_HTTP "localhost:4318"

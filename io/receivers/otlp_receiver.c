@@ -6,7 +6,6 @@
  * Unix socket cannot be shared: it belongs to the first shard.
  */
 #include "io/receivers/otlp_receiver.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "io/auth/authenticator_set.h"
+#include "io/io_bounds.h"
 #include "io/receivers/otlp_config.h"
 #include "io/receivers/otlp_shard.h"
 #include "io/socket.h"

@@ -3,7 +3,6 @@
  * otlp_shard — opening, serving, leaving.
  */
 #include "io/receivers/otlp_shard.h"
-#include "io/io_bounds.h"
 
 #include <errno.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/log.h"
+#include "io/io_bounds.h"
 #include "io/receivers/otlp_grpc.h"
 
 /* How long those there may take to finish once the receiver drains. */

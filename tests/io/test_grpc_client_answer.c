@@ -4,7 +4,6 @@
  * end.
  */
 #include "io/grpc_client_answer.h"
-#include "io/io_bounds.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,6 +16,7 @@
 
 #include "core/base/mem.h"
 #include "io/h2_client.h"
+#include "io/io_bounds.h"
 
 static struct grpc_answer answer;
 static struct slice text;

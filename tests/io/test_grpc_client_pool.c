@@ -4,7 +4,6 @@
  * addresses of a name.
  */
 #include "io/grpc_client.h"
-#include "io/io_bounds.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "io/io_bounds.h"
 #include "tests/support/grpc_rig.h"
 #include "tests/support/http_stub.h"
 #include "tests/support/loop_fixture.h"
