@@ -40,12 +40,12 @@ def start(tmp_path, io):
     """start(config, *flags) gives a weir on the backend under test, to be used with `with`."""
     count = 0
 
-    def make(config, *flags, env=None):
+    def make(config, *flags, env=None, wrapper=()):
         nonlocal count
         count += 1
         folder = tmp_path / f"weir{count}"
         folder.mkdir()
-        return Weir(config, folder, flags=flags, env=env, io=io)
+        return Weir(config, folder, flags=flags, env=env, io=io, wrapper=wrapper)
 
     return make
 
@@ -81,8 +81,9 @@ def start_otlp(start):
     `grpc` and `http` are keys of the receiver's protocols; other keys are those of otlp_config.
     """
 
-    def make(exporters, *flags, grpc=None, http=None, **keys):
-        return receiving(lambda config: start(config, *flags), exporters, grpc, http, **keys)
+    def make(exporters, *flags, grpc=None, http=None, wrapper=(), **keys):
+        return receiving(lambda config: start(config, *flags, wrapper=wrapper), exporters, grpc,
+                         http, **keys)
 
     return make
 

@@ -3,9 +3,6 @@
 
 import yaml
 
-# Whether this build receives OTLP; what needs that is skipped otherwise.
-OTLP_RECEIVER = True
-
 SIGNALS = ("traces", "metrics", "logs")
 
 # A window that ends only when weir does: every series then leaves as exactly one point.

@@ -10,12 +10,11 @@ from h2_client import GRPC_PATHS, H2Client, framed, grpc_headers
 from otlp_items import RESPONSES, SIGNALS
 from otlp_make import make
 from otlp_pack import PACK, snappy_framed
-from settings import OTLP_RECEIVER, otlp_grpc
+from settings import otlp_grpc
 from upstream_grpc import GrpcUpstream
 from weir_process import wait_until
 
 IO_SCOPE = "module"
-pytestmark = pytest.mark.skipif(not OTLP_RECEIVER, reason="no otlp receiver yet")
 
 TRACES = GRPC_PATHS["traces"]
 SERVICE = TRACES.split("/")[1]

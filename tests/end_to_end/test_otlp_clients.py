@@ -8,11 +8,9 @@ what arrived then is what must arrive through weir, down to the fields no expect
 import otlp_clients
 import pytest
 from otlp_items import SIGNALS, assert_same_items
-from settings import OTLP_RECEIVER, otlp_grpc, otlphttp
+from settings import otlp_grpc, otlphttp
 from upstream_grpc import GrpcUpstream
 from upstream_http import HttpUpstream
-
-needs_otlp = pytest.mark.skipif(not OTLP_RECEIVER, reason="no otlp receiver yet")
 
 # client, protocol, compression; the upstream is reached by the same protocol
 RUNS = [
@@ -77,7 +75,6 @@ def send_through(start_otlp, sdk_clients, send_directly, grpc_upstream, http_ups
     return run
 
 
-@needs_otlp
 @pytest.mark.sanitized
 @pytest.mark.parametrize("client, protocol, compression", RUNS)
 def test_client_through_weir(send_through, client, protocol, compression):
@@ -85,7 +82,6 @@ def test_client_through_weir(send_through, client, protocol, compression):
                  lambda weir: weir.grpc_port if protocol == "grpc" else weir.http_port)
 
 
-@needs_otlp
 @pytest.mark.parametrize("client, protocol, compression", OTHER_PORT_RUNS)
 def test_client_on_the_other_protocols_port(send_through, client, protocol, compression):
     send_through(client, protocol, compression,

@@ -15,12 +15,11 @@ from google.protobuf.message import DecodeError
 from h1_client import JSON, H1Client
 from otlp_items import REQUESTS, SIGNALS, items_of
 from otlp_random import mutated, odd_bytes, random_request
-from settings import OTLP_RECEIVER, otlphttp
+from settings import otlphttp
 from upstream_http import HttpUpstream, RawUpstream
 from weir_process import wait_until
 
 ONE_BACKEND = True
-needs_otlp = pytest.mark.skipif(not OTLP_RECEIVER, reason="no otlp receiver yet")
 
 COUNT = 400  # of each signal and kind
 FULL_FACTOR = 25
@@ -176,7 +175,6 @@ def test_oracles_read_the_same(signal):
 
 # --- weir -----------------------------------------------------------------------------------------
 
-@needs_otlp
 def test_vectors(start_otlp, raw_upstream):
     cases = {**AGREEMENTS, **{name: case[:2] for name, case in DISAGREEMENTS.items()}}
     wrong = []
@@ -209,7 +207,6 @@ def count_of(trees, signal):
     return collections.Counter(item for tree in trees for item in otlp_wire.items(signal, tree))
 
 
-@needs_otlp
 @pytest.mark.parametrize("signal", SIGNALS)
 def test_random_requests(start_otlp, raw_upstream, is_full, signal):
     count = COUNT * (FULL_FACTOR if is_full else 1)
@@ -225,7 +222,6 @@ def test_random_requests(start_otlp, raw_upstream, is_full, signal):
     assert weir.books()["items_delivered"] == wanted.total()
 
 
-@needs_otlp
 @pytest.mark.parametrize("signal", SIGNALS)
 def test_random_json(start_otlp, is_full, signal):
     """JSON as Python's protobuf writes it means the same protobuf upstream."""

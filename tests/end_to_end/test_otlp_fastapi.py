@@ -17,10 +17,9 @@ import psycopg
 import pytest
 from otlp_items import typed_any, typed_attributes
 from postgres_process import Postgres
-from settings import OTLP_RECEIVER, otlp_grpc, otlphttp
+from settings import otlp_grpc, otlphttp
 from weir_process import fetch_status, free_port, wait_until
 
-needs_otlp = pytest.mark.skipif(not OTLP_RECEIVER, reason="no otlp receiver yet")
 
 COUNT = 1000
 BIN = pathlib.Path(sys.executable).parent
@@ -123,7 +122,6 @@ def test_shop_without_a_gateway(run_shop, grpc_upstream):
     check_shop(grpc_upstream)
 
 
-@needs_otlp
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
 def test_shop_through_weir(start_otlp, run_shop, grpc_upstream, http_upstream, protocol):
     """In by one protocol, out by the other one."""

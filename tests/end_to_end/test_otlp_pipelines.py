@@ -12,12 +12,11 @@ from otlp_items import SIGNALS, assert_same_items, items_of
 from otlp_make import make
 from otlp_send import export, post
 from senders import send_udp
-from settings import OTLP_RECEIVER, otlp_config, otlp_grpc, otlp_receiver, otlphttp
+from settings import otlp_config, otlp_grpc, otlp_receiver, otlphttp
 from upstream import Answer
 from upstream_grpc import GrpcUpstream
 from weir_process import free_port, free_udp_port, wait_until
 
-pytestmark = pytest.mark.skipif(not OTLP_RECEIVER, reason="no otlp receiver yet")
 
 UNAVAILABLE = 14
 ITEMS = 10
