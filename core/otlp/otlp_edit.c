@@ -316,9 +316,6 @@ int otlp_edit_apply(struct otlp_edit *e, struct part *part, uint32_t item_count)
     if (err != 0) {
         return err;
     }
-    mem_free(part->memory);
-    part->memory = memory;
-    part->bytes = bytes;
-    part->item_count = item_count;
+    part_replace(part, memory, bytes, item_count);
     return 0;
 }

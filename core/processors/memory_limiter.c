@@ -97,8 +97,7 @@ static uint64_t percent_of(uint64_t bytes, uint32_t percent)
     return bytes / PERCENT_MAX * percent + bytes % PERCENT_MAX * percent / PERCENT_MAX;
 }
 
-void memory_limiter_init(struct memory_limiter *limiter, const struct memory_limiter_config *config,
-                         uint64_t total_bytes)
+uint64_t memory_limiter_soft_bytes(const struct memory_limiter_config *config, uint64_t total_bytes)
 {
     uint64_t limit_bytes = config->limit_mib * MIB;
     uint64_t spike_bytes = config->spike_limit_mib * MIB;
@@ -110,13 +109,5 @@ void memory_limiter_init(struct memory_limiter *limiter, const struct memory_lim
         spike_bytes = percent_of(limit_bytes, SPIKE_DEFAULT_PERCENT);
     }
     ASSERT(spike_bytes <= limit_bytes);
-    *limiter = (struct memory_limiter){
-        .soft_limit_bytes = limit_bytes - spike_bytes,
-        .hard_limit_bytes = limit_bytes,
-    };
-}
-
-bool memory_limiter_is_refusing(const struct memory_limiter *limiter, uint64_t held_bytes)
-{
-    return held_bytes >= limiter->soft_limit_bytes;
+    return limit_bytes - spike_bytes;
 }

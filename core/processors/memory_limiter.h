@@ -2,10 +2,10 @@
 /*
  * memory_limiter — from which number of held bytes on receivers refuse data.
  *
- * Not a struct processor: it looks at no data. Whoever admits requests asks it with the bytes that
- * are accounted right now, so the answer is never older than the last charge. Frozen after init;
- * any thread may ask. Source: the Collector's memory_limiter: data is refused from the soft limit
- * on, which is the limit less the spike.
+ * Not a struct processor: it looks at no data. Its soft limit becomes the byte budget of the
+ * process (core/engine/budget.h), out of which receivers charge what they are about to read, so the
+ * answer is never older than the last charge. Source: the Collector's memory_limiter: data is
+ * refused from the soft limit on, which is the limit less the spike.
  *
  * The Collector looks at its heap once per check_interval and runs the garbage collector by hand at
  * the two limits, no more often than the *_gc_interval_* keys allow. There is no such collector
@@ -27,11 +27,6 @@ struct memory_limiter_config {
     uint32_t spike_limit_percent;
 };
 
-struct memory_limiter {
-    uint64_t soft_limit_bytes; /* refused from here on */
-    uint64_t hard_limit_bytes; /* what the configuration names as the limit */
-};
-
 /*
  * Reads the section of one memory_limiter and finishes the reader. 0 or FAULT_CONFIG, reported.
  * `out` is filled in either case.
@@ -43,13 +38,10 @@ WEIR_MUST_USE int memory_limiter_config_read(struct config_reader *config,
 bool memory_limiter_needs_total(const struct memory_limiter_config *config);
 
 /*
- * memory_limiter_init — the two limits in bytes.
+ * memory_limiter_soft_bytes — from how many held bytes on new data is refused.
  *
  *   total_bytes   memory of the machine or control group (core/base/memory_limit.h), looked at
  *                 only where the limits are given in per cent
  */
-void memory_limiter_init(struct memory_limiter *limiter, const struct memory_limiter_config *config,
-                         uint64_t total_bytes);
-
-/* Is new data to be refused while `held_bytes` are accounted? */
-bool memory_limiter_is_refusing(const struct memory_limiter *limiter, uint64_t held_bytes);
+uint64_t memory_limiter_soft_bytes(const struct memory_limiter_config *config,
+                                   uint64_t total_bytes);

@@ -283,6 +283,53 @@ def test_pressure_refuses_and_what_was_taken_arrives(start_otlp, grpc_upstream):
     assert grpc_upstream.item_counts["traces"] == codes.count(0) + 1
 
 
+@pytest.mark.threads
+def test_memory_limit_changes_with_a_reload(start_otlp, grpc_upstream):
+    small = make("traces", 1)
+    large = make("traces", 1, size=3 << 20)
+
+    def limited(limit_mib):
+        processors = {"memory_limiter": {"check_interval": "1s", "limit_mib": limit_mib,
+                                         "spike_limit_mib": 1}}
+        return otlp_config(otlp_receiver(weir.grpc_port, weir.http_port),
+                           {"otlp": otlp_grpc(grpc_upstream)}, processors)
+
+    def limit():
+        return weir.metrics()["weir_telemetry_max_bytes"]
+
+    with start_otlp({"otlp": otlp_grpc(grpc_upstream)}) as weir:
+        assert export(weir, "traces", large).code == 0
+        share = limit()
+        for limit_mib, code in [(3, UNAVAILABLE), (64, 0), (2, UNAVAILABLE)]:
+            assert weir.reload(limited(limit_mib))["event"] == "reloaded"
+            assert limit() == [({}, (limit_mib - 1) << 20)]
+            assert weir.events("memory")[-1]["by_memory_limiter"] is True
+            assert export(weir, "traces", large).code == code
+            assert export(weir, "traces", small).code == 0
+        unlimited = otlp_config(otlp_receiver(weir.grpc_port, weir.http_port),
+                                {"otlp": otlp_grpc(grpc_upstream)})
+        assert weir.reload(unlimited)["event"] == "reloaded"
+        assert limit() == share
+        assert weir.events("memory")[-1]["by_memory_limiter"] is False
+    assert grpc_upstream.item_counts["traces"] == 5
+
+
+def test_what_made_batches_leave_is_counted(start_otlp, http_upstream):
+    batch = {"send_batch_size": 100, "timeout": "200ms"}
+    with start_otlp({"otlphttp": otlphttp(http_upstream)}, processors={"batch": batch},
+                    signals=["traces"]) as weir:
+        for i in range(2):
+            post(weir, "traces", make("traces", 100, i * 100))
+        http_upstream.wait_for_items("traces", 200)
+        post(weir, "traces", make("traces", 99, 200))
+        http_upstream.wait_for_items("traces", 299)
+        labels = {"processor": "batch", "pipeline": "traces"}
+        page = weir.metrics()
+    assert page["otelcol_processor_batch_batch_size_trigger_send"] == [(labels, 2)]
+    assert page["otelcol_processor_batch_timeout_trigger_send"] == [(labels, 1)]
+    assert page["weir_processor_batch_oversized"] == [(labels, 0)]
+
+
 def test_block_on_overflow_holds_requests_instead(start_otlp, grpc_upstream):
     grpc_upstream.always = Answer(delay_s=0.1)
     queue = {"num_consumers": 1, "queue_size": 2, "sizer": "requests", "block_on_overflow": True}

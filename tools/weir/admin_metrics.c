@@ -7,6 +7,7 @@
  * shard's.
  */
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -298,6 +299,44 @@ static void put_collector_exporters(struct bytes *out, const struct instances *l
     }
 }
 
+/* What made batches leave; the counters are the batcher's own. */
+struct batch_metric {
+    const char *name;
+    const char *help;
+    size_t offset; /* of the counter in struct batcher */
+};
+
+static const struct batch_metric batch_metrics[] = {
+    {"otelcol_processor_batch_batch_size_trigger_send", "Batches that left because of their size.",
+     offsetof(struct batcher, sent_by_size)},
+    {"otelcol_processor_batch_timeout_trigger_send", "Batches that left because of their age.",
+     offsetof(struct batcher, sent_by_timeout)},
+    {"weir_processor_batch_oversized", "Batches that could not be cut for want of memory.",
+     offsetof(struct batcher, sent_oversized)},
+};
+
+static void put_batches(struct bytes *out, const struct graph *graph)
+{
+    for (size_t i = 0; i < COUNT_OF(batch_metrics); i++) {
+        bool has_head = false;
+        for (uint32_t j = 0; j < graph->pipeline_count; j++) {
+            const struct egress_half *half = &graph->stages[j].half;
+            if (!half->has_batcher) {
+                continue;
+            }
+            if (!has_head) {
+                put_head(out, batch_metrics[i].name, STATS_COUNTER, batch_metrics[i].help);
+                has_head = true;
+            }
+            const struct counter *counter =
+                (const struct counter *)(const void *)((const char *)&half->batcher +
+                                                       batch_metrics[i].offset);
+            put(out, "%s{processor=\"batch\",pipeline=\"%s\"} %llu\n", batch_metrics[i].name,
+                graph->pipeline_ids[j], (unsigned long long)counter_read(counter));
+        }
+    }
+}
+
 static void put_process(struct bytes *out, const struct life *life)
 {
     struct rusage usage;
@@ -313,6 +352,11 @@ static void put_process(struct bytes *out, const struct life *life)
     put(out, "otelcol_process_cpu_seconds %.6f\n", cpu_seconds);
     put_head(out, "otelcol_process_memory_rss", STATS_GAUGE, "Resident memory in bytes.");
     put(out, "otelcol_process_memory_rss %llu\n", (unsigned long long)process_resident_bytes());
+    put_head(out, "weir_telemetry_held_bytes", STATS_GAUGE,
+             "Bytes of requests and of what waits to leave that are charged, in whole blocks.");
+    put(out, "weir_telemetry_held_bytes %llu\n", (unsigned long long)budget_leased(&life->memory));
+    put_head(out, "weir_telemetry_max_bytes", STATS_GAUGE, "From there on requests are refused.");
+    put(out, "weir_telemetry_max_bytes %llu\n", (unsigned long long)budget_max(&life->memory));
     put_head(out, "weir_reloads", STATS_COUNTER, "Reloads, by result.");
     put_sample(out, "weir_reloads", "result=\"ok\"", "", life->reload_count);
     put_sample(out, "weir_reloads", "result=\"failed\"", "", life->reload_failed_count);
@@ -337,6 +381,7 @@ void admin_page_metrics(const struct life *life, struct bytes *out)
     memset(&list, 0, sizeof(list));
     collect_processors(life->graph, &list);
     put_scope(out, STATS_PROCESSOR, life->graph, &list);
+    put_batches(out, life->graph);
     memset(&list, 0, sizeof(list));
     collect_workers(life, &list);
     put_scope(out, STATS_WORKER, life->graph, &list);

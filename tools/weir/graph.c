@@ -385,12 +385,11 @@ bool graph_receivers_are_drained(struct graph *graph)
 
 uint64_t graph_memory_max_bytes(const struct graph *graph, uint64_t total_bytes)
 {
-    uint64_t max_bytes = total_bytes;
+    uint64_t max_bytes = UINT64_MAX;
     for (uint32_t i = 0; i < graph->pipeline_count; i++) {
-        struct memory_limiter limiter;
         if (graph->stages[i].has_limiter) {
-            memory_limiter_init(&limiter, &graph->stages[i].limiter, total_bytes);
-            max_bytes = limiter.soft_limit_bytes < max_bytes ? limiter.soft_limit_bytes : max_bytes;
+            uint64_t own_bytes = memory_limiter_soft_bytes(&graph->stages[i].limiter, total_bytes);
+            max_bytes = own_bytes < max_bytes ? own_bytes : max_bytes;
         }
     }
     return max_bytes;

@@ -109,7 +109,8 @@ void graph_drain_receivers(struct graph *graph, const struct graph *successor);
 /* Have they given everything, and has it reached the routes? */
 bool graph_receivers_are_drained(struct graph *graph);
 
-/* What the memory limiters of all pipelines allow, in bytes; `total_bytes` where there is none. */
+/* The least that a memory limiter of a pipeline allows, in bytes; UINT64_MAX where there is none.
+ */
 uint64_t graph_memory_max_bytes(const struct graph *graph, uint64_t total_bytes);
 
 /* Asks the exporters that are left to finish before the deadline. */

@@ -22,6 +22,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/memory_limit.h"
+#include "io/tls.h"
 #include "tools/weir/admin.h"
 #include "tools/weir/books.h"
 #include "tools/weir/cpus.h"
@@ -215,6 +216,30 @@ static void set_log(const struct life *life, const struct graph *graph)
     log_init(&options);
 }
 
+/* --- memory ----------------------------------------------------------------------------------- */
+
+/*
+ * How many bytes of telemetry may be held: what the memory limiters of the current graph say, or a
+ * share of the memory there is.
+ */
+static void limit_memory(struct life *life)
+{
+    uint64_t total_bytes = 0;
+    enum memory_limit_source source;
+    if (memory_limit_read("", &total_bytes, &source) != 0) {
+        total_bytes = MEMORY_DEFAULT_BYTES;
+    }
+    uint64_t max_bytes = graph_memory_max_bytes(life->graph, total_bytes);
+    bool is_configured = max_bytes != UINT64_MAX;
+    max_bytes = is_configured ? max_bytes : total_bytes / 100 * MEMORY_SHARE_PERCENT;
+    if (max_bytes != budget_max(&life->memory)) {
+        budget_set_max(&life->memory, max_bytes);
+        log_info("memory", LOG_U64("total_bytes", total_bytes),
+                 LOG_U64("telemetry_max_bytes", max_bytes),
+                 LOG_BOOL("by_memory_limiter", is_configured));
+    }
+}
+
 /* --- reload ---------------------------------------------------------------------------------- */
 
 static void reload(struct life *life)
@@ -243,6 +268,7 @@ static void reload(struct life *life)
     }
     life->graph = fresh;
     life->reload_count++;
+    limit_memory(life);
     set_log(life, fresh);
     graph_drain_receivers(old, fresh);
     life->old_graphs[life->old_graph_count] = old;
@@ -400,27 +426,10 @@ static bool binds_any(void)
            (wish != NULL && strcmp(wish, "1") == 0);
 }
 
-/*
- * How many bytes of telemetry may be held: what the memory limiters say, or a share of the memory
- * there is.
- */
-static void open_memory(struct life *life)
-{
-    uint64_t total_bytes = 0;
-    enum memory_limit_source source;
-    if (memory_limit_read("", &total_bytes, &source) != 0) {
-        total_bytes = MEMORY_DEFAULT_BYTES;
-    }
-    uint64_t max_bytes = graph_memory_max_bytes(life->graph, total_bytes);
-    max_bytes = max_bytes < total_bytes ? max_bytes : total_bytes / 100 * MEMORY_SHARE_PERCENT;
-    budget_init(&life->memory, max_bytes);
-    log_info("memory", LOG_U64("total_bytes", total_bytes),
-             LOG_U64("telemetry_max_bytes", max_bytes));
-}
-
 static void make_home(struct life *life)
 {
-    open_memory(life);
+    budget_init(&life->memory, 0);
+    limit_memory(life);
     make_instance_id(life);
     life->home = (struct receiver_home){
         .shards = life->shards,
@@ -540,6 +549,8 @@ int life_run(const struct cli *cli)
         .preset_name = preset_default_name(),
         .preset_text = preset_default_text(),
     };
+    bool is_tls_counted = tls_use_mem(); /* nobody has used the library yet */
+    ASSERT(is_tls_counted);
     int err = graph_load(&life.inputs, false, &life.graph);
     if (err != 0) {
         log_error("configuration_refused", LOG_FAULT("reason", err));

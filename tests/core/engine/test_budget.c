@@ -39,6 +39,26 @@ static void test_lease_gives_what_is_left(void **state)
     assert_int_equal(budget_leased(&budget), 10);
 }
 
+static void test_limit_that_changes_while_something_is_leased(void **state)
+{
+    (void)state;
+    struct budget budget;
+    budget_init(&budget, 10);
+    assert_int_equal(budget_lease(&budget, 8), 8);
+    budget_set_max(&budget, 5);
+    assert_int_equal(budget_max(&budget), 5);
+    assert_int_equal(budget_leased(&budget), 8);
+    assert_int_equal(budget_lease(&budget, 1), 0); /* more is out than may be */
+    budget_return(&budget, 3);
+    assert_int_equal(budget_lease(&budget, 1), 0); /* at the limit */
+    budget_return(&budget, 1);
+    assert_int_equal(budget_lease(&budget, 2), 1); /* one below it */
+    budget_set_max(&budget, 20);
+    assert_int_equal(budget_lease(&budget, 100), 15);
+    budget_return(&budget, 20);
+    assert_int_equal(budget_leased(&budget), 0);
+}
+
 static void test_nothing_wanted_or_nothing_there(void **state)
 {
     (void)state;
@@ -102,6 +122,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everything_up_to_the_limit_and_nothing_beyond),
         cmocka_unit_test(test_lease_gives_what_is_left),
+        cmocka_unit_test(test_limit_that_changes_while_something_is_leased),
         cmocka_unit_test(test_nothing_wanted_or_nothing_there),
         cmocka_unit_test(test_threads_never_hold_more_than_there_is),
     };
