@@ -61,6 +61,13 @@ static void refuse_call(struct grpc_call *call, enum grpc_status status, struct 
     call_free(call);
 }
 
+/* Likewise, and it is a bad one. */
+static void spoil_call(struct grpc_call *call, enum grpc_status status, struct slice text)
+{
+    call->server->stats.spoiled_count++;
+    refuse_call(call, status, text, GRPC_NO_RETRY_DELAY);
+}
+
 static void refuse_for_room(struct grpc_call *call)
 {
     const struct grpc_server_options *options = &call->server->options;
@@ -85,10 +92,9 @@ static void call_on_deadline(struct timer *timer, uint64_t now_mono_ns)
     server->stats.deadline_count++;
     if (!call->is_handed) {
         bool is_deadline = now_mono_ns >= call->deadline_mono_ns;
-        refuse_call(call, GRPC_DEADLINE_EXCEEDED,
-                    is_deadline ? SLICE_LITERAL("context deadline exceeded")
-                                : SLICE_LITERAL("the message took too long to arrive"),
-                    GRPC_NO_RETRY_DELAY);
+        spoil_call(call, GRPC_DEADLINE_EXCEEDED,
+                   is_deadline ? SLICE_LITERAL("context deadline exceeded")
+                               : SLICE_LITERAL("the message took too long to arrive"));
         return;
     }
     grpc_server_answer_status(server, take_stream(call), GRPC_DEADLINE_EXCEEDED,
@@ -117,7 +123,7 @@ static bool is_size_good(struct grpc_call *call)
                        call->message.wire_bytes, max_bytes);
     ASSERT(len > 0 && (size_t)len < sizeof(text));
     call->server->stats.too_large_count++;
-    refuse_call(call, GRPC_RESOURCE_EXHAUSTED, slice_of(text, (size_t)len), GRPC_NO_RETRY_DELAY);
+    spoil_call(call, GRPC_RESOURCE_EXHAUSTED, slice_of(text, (size_t)len));
     return false;
 }
 
@@ -133,13 +139,12 @@ static bool begin_message(struct grpc_call *call)
         int len = snprintf(text, sizeof(text), "grpc: received unexpected payload format %d",
                            call->message.flag);
         ASSERT(len > 0 && (size_t)len < sizeof(text));
-        refuse_call(call, GRPC_INTERNAL, slice_of(text, (size_t)len), GRPC_NO_RETRY_DELAY);
+        spoil_call(call, GRPC_INTERNAL, slice_of(text, (size_t)len));
         return false;
     }
     if (call->message.flag == 1 && call->encoding.len == 0) {
-        refuse_call(call, GRPC_INTERNAL,
-                    SLICE_LITERAL("grpc: compressed flag set with identity or empty encoding"),
-                    GRPC_NO_RETRY_DELAY);
+        spoil_call(call, GRPC_INTERNAL,
+                   SLICE_LITERAL("grpc: compressed flag set with identity or empty encoding"));
         return false;
     }
     bool has_gate = server->ops->on_admit != NULL && call->method_index != GRPC_METHOD_HEALTH &&
@@ -225,9 +230,8 @@ static void call_on_body(struct h2_stream_user *user, struct slice bytes, bool i
         return;
     }
     bool is_empty = grpc_message_is_empty(&call->message);
-    refuse_call(call, GRPC_UNKNOWN,
-                is_empty ? SLICE_LITERAL("EOF") : SLICE_LITERAL("unexpected EOF"),
-                GRPC_NO_RETRY_DELAY);
+    spoil_call(call, GRPC_UNKNOWN,
+               is_empty ? SLICE_LITERAL("EOF") : SLICE_LITERAL("unexpected EOF"));
 }
 
 static void call_on_reset(struct h2_stream_user *user, uint32_t h2_code)
@@ -239,6 +243,7 @@ static void call_on_reset(struct h2_stream_user *user, uint32_t h2_code)
     if (call->is_handed) {
         cancel_handed(call);
     } else {
+        call->server->stats.spoiled_count++;
         call_free(call);
     }
 }
@@ -310,7 +315,7 @@ static bool is_welcome(struct grpc_call *call)
     if (status == GRPC_OK) {
         return true;
     }
-    refuse_call(call, status, slice_of_text(text), GRPC_NO_RETRY_DELAY);
+    spoil_call(call, status, slice_of_text(text));
     return false;
 }
 
@@ -320,6 +325,7 @@ void grpc_server_take(struct grpc_server *server, struct h2_stream *stream)
     struct grpc_refusal refusal;
     server->stats.call_count++;
     if (!grpc_server_read_head(server, stream, &head, &refusal)) {
+        server->stats.spoiled_count++;
         grpc_server_refuse(server, stream, &refusal);
         return;
     }

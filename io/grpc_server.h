@@ -77,7 +77,8 @@ struct grpc_server_options {
 struct grpc_server_stats {
     uint64_t call_count;    /* streams taken */
     uint64_t handed_count;  /* on_call */
-    uint64_t refused_count; /* by the gate */
+    uint64_t refused_count; /* by the gate, or for want of memory */
+    uint64_t spoiled_count; /* ended before on_call in another way: bad, refused, given up */
     uint64_t too_large_count;
     uint64_t cancelled_count;                   /* by the peer or its going, before the answer */
     uint64_t deadline_count;                    /* deadlines passed, messages that took too long */

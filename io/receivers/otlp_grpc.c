@@ -72,13 +72,8 @@ static enum grpc_admission grpc_on_admit(struct grpc_server *server, struct grpc
                                          uint32_t wire_bytes)
 {
     (void)call;
-    struct otlp_shard *shard = shard_of(server);
-    if (otlp_intake_charge(&shard->intake, wire_bytes)) {
-        return GRPC_ADMITTED;
-    }
-    counter_add(&shard->stats.wire_received, 1);
-    counter_add(&shard->stats.wire_refused, 1);
-    return GRPC_REFUSED;
+    bool is_charged = otlp_intake_charge(&shard_of(server)->intake, wire_bytes);
+    return is_charged ? GRPC_ADMITTED : GRPC_REFUSED;
 }
 
 static void grpc_on_release(struct grpc_server *server, struct grpc_call *call, uint32_t wire_bytes)

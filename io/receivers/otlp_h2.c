@@ -91,6 +91,9 @@ static void respond(struct otlp_port *port, struct h2_stream *stream,
     if (answer->content_type != NULL) {
         add_field(&fields, SLICE_LITERAL("content-type"), slice_of_text(answer->content_type));
     }
+    if (answer->challenge != NULL) {
+        add_field(&fields, SLICE_LITERAL("www-authenticate"), slice_of_text(answer->challenge));
+    }
     if (answer->retry_after_s > 0) {
         char text[16];
         int len = snprintf(text, sizeof(text), "%u", answer->retry_after_s);

@@ -28,6 +28,7 @@ static void answer_text(struct otlp_http_answer *answer, uint32_t status, const 
     answer->status = status;
     answer->retry_after_s = 0;
     answer->content_type = TYPE_TEXT;
+    answer->challenge = NULL;
     answer->body = slice_of_text(text);
 }
 
@@ -214,6 +215,7 @@ static bool is_granted(const struct otlp_port *port, const struct otlp_http_head
         return false;
     }
     otlp_http_word(&verdict, SIGNAL_TRACES, is_json || !has_type, answer);
+    answer->challenge = answer->status == 401 ? authenticator_challenge(port->auth) : NULL;
     return false;
 }
 
@@ -266,6 +268,7 @@ void otlp_http_word(const struct otlp_verdict *verdict, enum signal signal, bool
     answer->status = otlp_verdict_http_status(verdict);
     answer->retry_after_s = otlp_verdict_retry_after_s(verdict);
     answer->content_type = is_json ? TYPE_JSON : TYPE_PROTOBUF;
+    answer->challenge = NULL;
     /* Where memory is short the status alone has to say it. */
     size_t len = out.err == 0 ? out.len : 0;
     for (size_t i = 0; i < len; i++) {

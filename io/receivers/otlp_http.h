@@ -45,6 +45,7 @@ struct otlp_http_answer {
     uint32_t status;
     uint32_t retry_after_s;   /* 0: none */
     const char *content_type; /* static; NULL for none */
+    const char *challenge;    /* of WWW-Authenticate, static; NULL but beside a 401 */
     struct slice body;        /* borrowed from `text`, static, or the caller's */
     char text[OTLP_VERDICT_TEXT_BYTES * 6 + 256]; /* any byte may be "\\u0000" in JSON */
 };

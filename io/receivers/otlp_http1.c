@@ -80,6 +80,10 @@ bool otlp_http1_on_admit(struct http1_server *server, struct http1_exchange *exc
         *refusal = (struct http1_refusal){.status = 204}; /* a preflight is no request for us */
         return false;
     }
+    if (shard->answer.challenge != NULL) {
+        add_header(exchange, SLICE_LITERAL("WWW-Authenticate"),
+                   slice_of_text(shard->answer.challenge));
+    }
     fill_refusal(shard, &shard->answer, refusal);
     return false;
 }

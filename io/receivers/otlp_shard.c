@@ -160,6 +160,7 @@ static bool shard_on_turn(struct worker_hook *hook, struct worker *worker)
     struct otlp_shard *shard = CONTAINER_OF(hook, struct otlp_shard, hook);
     shard->intake.now_unix_ns = loop_now_unix_ns(worker->loop);
     (void)otlp_intake_collect(&shard->intake);
+    otlp_stats_publish(shard);
     if (shard->intake.has_sent) {
         shard->intake.has_sent = false;
         worker_wake(shard->egress);
@@ -357,6 +358,7 @@ static void stop_on_shard(struct worker *worker, void *argument)
     halt_on_shard(worker, shard);
     call->open_count = shard->open_count + shard->intake.waiting_count;
     if (call->open_count == 0) {
+        otlp_stats_publish(shard);
         worker_remove_hook(worker, &shard->hook);
         shard->state = OTLP_SHARD_IDLE;
     }

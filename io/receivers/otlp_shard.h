@@ -24,6 +24,7 @@
 #include "io/receivers/otlp_config.h"
 #include "io/receivers/otlp_http.h"
 #include "io/receivers/otlp_intake.h"
+#include "io/receivers/otlp_stats.h"
 #include "io/receivers/receiver.h"
 #include "io/tcp_front.h"
 #include "io/worker.h"
@@ -66,7 +67,8 @@ struct otlp_shard {
     uint32_t h2_request_count;
     enum otlp_shard_state state;
     struct receiver_stats stats;
-    _Atomic bool is_done; /* the shard writes (release), main reads (acquire) */
+    struct otlp_booked booked; /* of what otlp_stats publishes */
+    _Atomic bool is_done;      /* the shard writes (release), main reads (acquire) */
 };
 
 /* No sockets yet. 0 or -ENOMEM; otlp_shard_fini is fine after either. */

@@ -340,3 +340,12 @@ uint64_t otlp_rig_count(const struct otlp_rig *rig, size_t counter_offset)
     }
     return sum;
 }
+
+void otlp_rig_await_count(const struct otlp_rig *rig, size_t counter_offset, uint64_t count)
+{
+    uint64_t deadline_mono_ns = clock_mono_ns() + PATIENCE_NS;
+    while (otlp_rig_count(rig, counter_offset) != count && clock_mono_ns() < deadline_mono_ns) {
+        (void)usleep(1000);
+    }
+    assert_int_equal(otlp_rig_count(rig, counter_offset), count);
+}

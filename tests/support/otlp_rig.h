@@ -73,3 +73,8 @@ void otlp_rig_await_items(struct otlp_rig *rig, enum signal signal, uint64_t cou
 /* A sum over the shards; `counter` is a member of the first shard's stats. */
 uint64_t otlp_rig_count(const struct otlp_rig *rig, size_t counter_offset);
 #define OTLP_RIG_COUNT(rig, field) otlp_rig_count(rig, offsetof(struct receiver_stats, field))
+
+/* Until it is `count`: what servers count for themselves is published at the end of a turn. */
+void otlp_rig_await_count(const struct otlp_rig *rig, size_t counter_offset, uint64_t count);
+#define OTLP_RIG_AWAIT(rig, field, count)                                                          \
+    otlp_rig_await_count(rig, offsetof(struct receiver_stats, field), count)

@@ -222,6 +222,9 @@ static void test_messages_that_are_not_welcome(void **state)
     got = otlp_h2_ask(&h2, TRACES GRPC, framed(0, BYTES(SPAN)));
     check_accepted();
     otlp_rig_await_items(&rig, SIGNAL_TRACES, 1);
+    OTLP_RIG_AWAIT(&rig, wire_dropped_invalid, 8);
+    assert_int_equal(OTLP_RIG_COUNT(&rig, wire_received), 9);
+    assert_int_equal(OTLP_RIG_COUNT(&rig, wire_parsed), 1);
     close_all();
 }
 
@@ -241,7 +244,8 @@ static void test_pressure_is_told_with_a_delay(void **state)
     assert_int_equal(grpc_details_decode(slice_of(bytes, len), &details), 0);
     assert_int_equal(details.status, GRPC_UNAVAILABLE);
     assert_int_equal(details.retry_delay_ns, CLOCK_NS_PER_S);
-    assert_int_equal(OTLP_RIG_COUNT(&rig, wire_refused), 1);
+    OTLP_RIG_AWAIT(&rig, wire_refused, 1);
+    assert_int_equal(OTLP_RIG_COUNT(&rig, wire_received), 1);
     budget_return(&rig.memory, taken_bytes);
     got = otlp_h2_ask(&h2, TRACES GRPC, framed(0, BYTES(SPAN)));
     check_accepted();
@@ -280,9 +284,12 @@ static void test_who_may_come_in(void **state)
     got = otlp_h2_ask(&h2, HEAD("/v1/traces") "content-type: application/x-protobuf\n",
                       BYTES(SPAN)); /* no way around it */
     assert_int_equal(got->status, 401);
+    assert_true(slice_is_text(otlp_answer_field(got, "www-authenticate"), "Bearer"));
     got = otlp_h2_ask(&h2, TRACES GRPC "authorization: Bearer secret\n", framed(0, BYTES(SPAN)));
     check_accepted();
     otlp_rig_await_items(&rig, SIGNAL_TRACES, 1);
+    OTLP_RIG_AWAIT(&rig, wire_dropped_invalid, 3);
+    assert_int_equal(OTLP_RIG_COUNT(&rig, wire_received), 4);
     close_all();
 }
 

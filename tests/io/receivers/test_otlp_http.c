@@ -322,6 +322,7 @@ static void test_who_may_come_in(void **state)
     otlp_rig_open(&rig, &options);
     ask("POST /v1/traces", PROTOBUF, BYTES(SPAN));
     assert_int_equal(answer.status, 401);
+    assert_true(slice_is_text(otlp_answer_field(&answer, "www-authenticate"), "Bearer"));
     check_field(&answer, "content-type", "application/x-protobuf");
     assert_memory_equal(answer.body, "\x08\x10\x12", 3);
     ask("POST /v1/traces", JSON "Authorization: Bearer wrong\r\n", BYTES(JSON_SPAN));

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,9 @@
 #define PROTOBUF "Content-Type: application/x-protobuf\r\n"
 #define BYTES(literal) slice_of("" literal, sizeof(literal) - 1)
 #define CONNECTIONS 16
+/* With an empty SETTINGS frame. */
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"
+#define FLOOD_FRAMES 60000
 #define YAML "protocols: {http: {endpoint: '127.0.0.1:%u'}}\n"
 
 static struct otlp_rig rig;
@@ -93,6 +97,48 @@ static void test_silent_and_odd_connections_are_let_go(void **state)
     otlp_rig_close(&rig);
     assert_true(otlp_client_is_closed(silent));
     (void)close(silent);
+}
+
+/* Says `opening`, then `frame` until the peer has enough of it. */
+static void flood(const char *opening, size_t opening_len, const void *frame, size_t frame_len)
+{
+    int fd = otlp_client_connect(rig.port);
+    assert_int_equal(send(fd, opening, opening_len, MSG_NOSIGNAL), opening_len);
+    for (uint32_t i = 0; i < FLOOD_FRAMES; i++) {
+        if (send(fd, frame, frame_len, MSG_NOSIGNAL) < 0) {
+            break;
+        }
+    }
+    assert_true(otlp_client_is_closed(fd));
+    (void)close(fd);
+}
+
+static void test_why_connections_were_ended_is_counted(void **state)
+{
+    (void)state;
+    open_with("protocols: {http: {endpoint: '127.0.0.1:%u', read_header_timeout: 300ms}}\n", false);
+    flood("hello, is this SMTP?\r\n", 22, "", 0);
+    OTLP_RIG_AWAIT(&rig, ended_unknown, 1);
+    int silent = otlp_client_connect(rig.port);
+    (void)close(silent);
+    OTLP_RIG_AWAIT(&rig, ended_silent, 1);
+    int slow = otlp_client_connect(rig.port);
+    otlp_client_send(slow, "POST /v1/traces HTTP/1.1\r\nHo", 30);
+    assert_true(otlp_client_is_closed(slow));
+    (void)close(slow);
+    OTLP_RIG_AWAIT(&rig, ended_timeout, 1);
+    flood(PREFACE, sizeof(PREFACE) - 1, "\0\0\x01\0\0\0\0\0\0x", 10); /* DATA of stream 0 */
+    OTLP_RIG_AWAIT(&rig, ended_malformed, 1);
+    flood(PREFACE, sizeof(PREFACE) - 1,
+          "\0\0\x08\x06\0\0\0\0\0"
+          "12345678",
+          17);
+    OTLP_RIG_AWAIT(&rig, ended_pings, 1);
+    flood(PREFACE, sizeof(PREFACE) - 1, "\0\0\0\x04\0\0\0\0\0", 9);
+    OTLP_RIG_AWAIT(&rig, ended_settings, 1);
+    flood(PREFACE, sizeof(PREFACE) - 1, "\0\0\x04\x08\0\0\0\0\0\0\0\0\x01", 13);
+    OTLP_RIG_AWAIT(&rig, ended_small_frames, 1); /* WINDOW_UPDATE */
+    otlp_rig_close(&rig);
 }
 
 static void test_pipelines_change_while_it_serves(void **state)
@@ -373,6 +419,7 @@ static int run(const char *name)
         cmocka_unit_test(test_connections_on_all_shards),
         cmocka_unit_test(test_both_endpoints_at_once),
         cmocka_unit_test(test_silent_and_odd_connections_are_let_go),
+        cmocka_unit_test(test_why_connections_were_ended_is_counted),
         cmocka_unit_test(test_pipelines_change_while_it_serves),
         cmocka_unit_test(test_those_sent_away_are_still_served),
         cmocka_unit_test(test_answers_come_home_to_a_sleeping_shard),
