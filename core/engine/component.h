@@ -64,5 +64,6 @@ struct exporter {
     struct loop *loop;       /* borrowed from open on */
     bool blocks_on_overflow; /* a refusal holds the pipeline instead of losing its share */
     bool answers_late;       /* it has no queue: what it took is safe only when it answers */
+    uint32_t encodings; /* PART_ENCODING_BITs it takes; 0: PART_OTLP alone. From its making on */
     struct exporter_stats stats;
 };

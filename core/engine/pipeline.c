@@ -12,11 +12,24 @@ void pipeline_init(struct pipeline *pipeline, const char *id, enum signal signal
                    struct exporter *const *routes, uint32_t route_count)
 {
     ASSERT(route_count > 0 && route_count <= BATCH_ROUTES_MAX);
-    *pipeline = (struct pipeline){.id = id, .signal = signal, .route_count = route_count};
+    *pipeline = (struct pipeline){
+        .id = id, .signal = signal, .route_count = route_count, .encodings = UINT32_MAX};
     for (uint32_t i = 0; i < route_count; i++) {
         pipeline->routes[i] = routes[i];
         pipeline->late_routes |= routes[i]->answers_late ? UINT32_C(1) << i : 0;
+        pipeline->encodings &= routes[i]->encodings;
     }
+    pipeline->encodings |= PART_ENCODING_BIT(PART_OTLP);
+}
+
+void pipeline_require_otlp(struct pipeline *pipeline)
+{
+    pipeline->encodings = PART_ENCODING_BIT(PART_OTLP);
+}
+
+bool pipeline_takes(const struct pipeline *pipeline, enum part_encoding encoding)
+{
+    return (pipeline->encodings & PART_ENCODING_BIT(encoding)) != 0;
 }
 
 /* One offered item more, and the same one lost. */
@@ -154,6 +167,7 @@ bool pipeline_answers_late(const struct pipeline *pipeline)
 int pipeline_push(struct pipeline *pipeline, struct part *part, enum pipeline_stage stage,
                   uint64_t now_mono_ns)
 {
+    ASSERT(pipeline_takes(pipeline, part->encoding));
     if (pipeline->front != NULL) {
         return pipeline->front->ops->push(pipeline->front, part, stage, now_mono_ns);
     }

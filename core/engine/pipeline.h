@@ -41,8 +41,9 @@ struct pipeline {
     enum signal signal;
     struct exporter *routes[BATCH_ROUTES_MAX]; /* borrowed */
     uint32_t route_count;
-    uint32_t late_routes;            /* bit per route that answers late */
-    struct pipeline_front *front;    /* borrowed; NULL: parts go straight to the routes */
+    uint32_t late_routes;         /* bit per route that answers late */
+    uint32_t encodings;           /* PART_ENCODING_BITs of what may be pushed; PART_OTLP always */
+    struct pipeline_front *front; /* borrowed; NULL: parts go straight to the routes */
     struct shard_half *shard_halves; /* borrowed; by shard; NULL where nothing comes from shards */
     struct budget *memory;           /* borrowed; charges of parts go back there; may be NULL */
     bool has_answered;               /* a claim was answered; cleared by who wakes the shards */
@@ -54,6 +55,18 @@ struct pipeline {
 void pipeline_init(struct pipeline *pipeline, const char *id, enum signal signal,
                    struct exporter *const *routes, uint32_t route_count);
 
+/*
+ * A processor stands in it that reads items: nothing but PART_OTLP goes in. When it is built,
+ * before receivers are connected; until then it takes whatever all of its routes take.
+ */
+void pipeline_require_otlp(struct pipeline *pipeline);
+
+/*
+ * Does it take parts of this encoding as they are? Where not, they are translated before the push.
+ * Settled when it is built: any thread.
+ */
+bool pipeline_takes(const struct pipeline *pipeline, enum part_encoding encoding);
+
 /* Gives up the batch it holds, counted `shutdown` for the routes that wanted it. Idempotent. */
 void pipeline_abandon(struct pipeline *pipeline);
 
@@ -63,8 +76,9 @@ void pipeline_fini(struct pipeline *pipeline);
 /*
  * pipeline_push — one part on its way to the routes, through the front where there is one.
  *
- * Moves *part in and zeroes it. Its claims are answered and its charge returned when its fate is
- * known. -EAGAIN while the pipeline has no room, -ENOMEM; then nothing moved.
+ * Moves *part in and zeroes it; the pipeline takes its encoding. Its claims are answered and its
+ * charge returned when its fate is known. -EAGAIN while the pipeline has no room, -ENOMEM; then
+ * nothing moved.
  */
 WEIR_MUST_USE int pipeline_push(struct pipeline *pipeline, struct part *part,
                                 enum pipeline_stage stage, uint64_t now_mono_ns);

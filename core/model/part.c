@@ -15,7 +15,8 @@ int part_copy(struct part *out, struct slice bytes, enum signal signal, uint32_t
     if (bytes.len == 0) {
         return 0;
     }
-    out->memory = mem_alloc(bytes.len);
+    /* Not zeroed: the allocator would ask the kernel for fresh pages, a fault for every 4 KiB. */
+    out->memory = mem_resize(NULL, bytes.len);
     if (out->memory == NULL) {
         *out = (struct part){0};
         return -ENOMEM;

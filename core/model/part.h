@@ -22,9 +22,12 @@ enum signal {
 
 enum part_encoding {
     PART_OTLP,
-    PART_XRAY, /* segment documents as received */
-    PART_EMF,  /* documents as received */
+    PART_XRAY, /* segment documents as received, laid out as in core/model/documents.h */
+    PART_EMF,  /* documents as received, likewise */
 };
+
+/* Encodings as a set: bits of what an exporter or a pipeline takes. */
+#define PART_ENCODING_BIT(encoding) (UINT32_C(1) << (encoding))
 
 /* What became of the bytes that somebody waits for. The worst of several counts, in this order. */
 enum part_fate {
@@ -49,7 +52,7 @@ struct part {
     void *memory; /* owned; mem_free'd */
     enum part_encoding encoding;
     enum signal signal;
-    uint32_t item_count;       /* spans, data points, log records */
+    uint32_t item_count;       /* spans, data points, log records; documents where not OTLP */
     uint64_t charged_bytes;    /* of the memory budget, to be returned when the part ends */
     struct part_claim *claims; /* borrowed, a list; they go where the bytes go */
 };

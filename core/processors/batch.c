@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/engine/config.h"
+#include "core/model/documents.h"
 
 #define DEFAULT_ITEMS 8192
 #define DEFAULT_TIMEOUT_NS (200 * CLOCK_NS_PER_MS)
@@ -119,8 +120,8 @@ static int seal_gather(struct batcher *b, uint64_t now_mono_ns)
     return err;
 }
 
-/* Room for `bytes` more in the gathered part. 0 or -ENOMEM. */
-static int grow_gather(struct batcher *b, size_t bytes)
+/* Room for `bytes` more in the gathered part, of `encoding`. 0 or -ENOMEM. */
+static int grow_gather(struct batcher *b, size_t bytes, enum part_encoding encoding)
 {
     size_t used = b->gather.bytes.len;
     size_t cap = b->gather_cap_bytes == 0 ? BATCH_GATHER_MIN_BYTES : b->gather_cap_bytes;
@@ -137,21 +138,25 @@ static int grow_gather(struct batcher *b, size_t bytes)
     }
     b->gather.memory = memory;
     b->gather.bytes.ptr = memory;
-    b->gather.encoding = PART_OTLP;
+    b->gather.encoding = encoding;
     b->gather.signal = b->signal;
     b->gather_cap_bytes = cap;
     return 0;
 }
 
-/* Copies a small part behind the others. 0 or -ENOMEM, and then the part is untouched. */
+/*
+ * Copies a small part behind the others: requests of OTLP may be concatenated, and runs of
+ * documents too, but not with one another. 0 or -ENOMEM, and then the part is untouched.
+ */
 static int gather_part(struct batcher *b, struct part *part, uint64_t now_mono_ns)
 {
     int err = 0;
-    if (part->bytes.len > BATCH_GATHER_MAX_BYTES - b->gather.bytes.len) {
+    if (part->bytes.len > BATCH_GATHER_MAX_BYTES - b->gather.bytes.len ||
+        part->encoding != b->gather.encoding) {
         err = seal_gather(b, now_mono_ns);
     }
     if (err == 0) {
-        err = grow_gather(b, part->bytes.len);
+        err = grow_gather(b, part->bytes.len, part->encoding);
     }
     if (err != 0) {
         return err;
@@ -183,9 +188,8 @@ int batcher_push(struct batcher *b, struct part *part, uint64_t now_mono_ns)
 {
     ASSERT(part->signal == b->signal);
     uint32_t item_count = part->item_count;
-    /* Only OTLP may be concatenated. */
-    bool is_copied = part->encoding == PART_OTLP && part->bytes.len < copied_below_bytes(b) &&
-                     item_count <= UINT32_MAX - b->gather.item_count;
+    bool is_copied =
+        part->bytes.len < copied_below_bytes(b) && item_count <= UINT32_MAX - b->gather.item_count;
     int err = is_copied ? gather_part(b, part, now_mono_ns) : keep_part(b, part, now_mono_ns);
     if (err != 0) {
         return err;
@@ -257,12 +261,16 @@ static void push_reserved(struct batch *batch, struct part *part)
 /* Begins to split a part, which moves to b->cut. */
 static int begin_cut(struct batcher *b, struct part *part)
 {
-    int err = otlp_split_init(&b->split, part->signal, part->bytes, &b->scratch);
+    int err = 0;
+    if (part->encoding == PART_OTLP) {
+        err = otlp_split_init(&b->split, part->signal, part->bytes, &b->scratch);
+    }
     if (err != 0) {
         otlp_split_fini(&b->split);
         return err;
     }
     b->cut = *part;
+    b->cut_rest = part->bytes;
     b->cut_item_count = part->item_count;
     *part = (struct part){0};
     return 0;
@@ -272,20 +280,49 @@ static void end_cut(struct batcher *b)
 {
     otlp_split_fini(&b->split);
     part_fini(&b->cut);
+    b->cut_rest = (struct slice){0};
     b->cut_item_count = 0;
+}
+
+/* The next documents of b->cut as a part of their own. 0 or -ENOMEM. */
+static int cut_documents(struct batcher *b, uint64_t room, struct part *piece)
+{
+    uint32_t taken;
+    uint32_t count_max = room < UINT32_MAX ? (uint32_t)room : UINT32_MAX;
+    size_t len = documents_cut(b->cut_rest, count_max, &taken);
+    ASSERT(taken > 0); /* the run is one of ours, and counted */
+    int err = part_copy(piece, slice_first(b->cut_rest, len), b->signal, taken);
+    if (err == 0) {
+        piece->encoding = b->cut.encoding;
+        b->cut_rest = slice_from(b->cut_rest, len);
+    }
+    return err;
+}
+
+/* The next items of b->cut as a part of their own; says whether they are the last. */
+static int cut_next(struct batcher *b, uint64_t room, struct part *piece, bool *is_last)
+{
+    if (b->cut.encoding != PART_OTLP) {
+        int err = cut_documents(b, room, piece);
+        *is_last = b->cut_rest.len == 0;
+        return err;
+    }
+    struct otlp_split_limits limits = {.item_max = room};
+    int err = otlp_split_next(&b->split, &b->scratch, &limits, piece);
+    *is_last = otlp_split_is_done(&b->split);
+    return err;
 }
 
 /* At most `room` items of b->cut into the batch. *taken says how many. */
 static int cut_piece(struct batcher *b, struct batch *batch, uint64_t room, uint64_t *taken)
 {
     struct part piece;
-    struct otlp_split_limits limits = {.item_max = room};
-    int err = otlp_split_next(&b->split, &b->scratch, &limits, &piece);
+    bool is_last = false;
+    int err = cut_next(b, room, &piece, &is_last);
     *taken = 0;
     if (err != 0) {
         return err;
     }
-    bool is_last = otlp_split_is_done(&b->split);
     *taken = piece.item_count;
     ASSERT(*taken <= b->cut_item_count);
     b->cut_item_count -= *taken;

@@ -57,7 +57,8 @@ struct batcher {
     struct part gather;           /* owned; small parts copied together, not in `open` yet */
     size_t gather_cap_bytes;
     struct part cut;         /* owned; what is being split; its items come before those of `open` */
-    struct otlp_split split; /* borrows from `cut` */
+    struct otlp_split split; /* borrows from `cut`, which is OTLP */
+    struct slice cut_rest;   /* likewise, of documents: those not dealt out yet */
     uint64_t cut_item_count; /* of `cut`, not dealt out yet */
     struct arena scratch;    /* owned; for splitting */
     uint64_t item_count;     /* in all of the above */

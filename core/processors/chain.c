@@ -39,6 +39,7 @@ void chain_fini(struct chain *chain)
 bool chain_process(struct chain *chain, struct part *part, uint64_t now_unix_ns, bool *is_lost)
 {
     *is_lost = false;
+    ASSERT(chain->count == 0 || part->encoding == PART_OTLP);
     for (uint32_t i = 0; i < chain->count; i++) {
         struct processor *processor = chain->processors[i];
         counter_add(&processor->stats.items_in, part->item_count);

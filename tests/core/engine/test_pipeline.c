@@ -440,6 +440,65 @@ static void test_front_sees_every_part_first(void **state)
     close_charged(&f);
 }
 
+/* --- encodings -------------------------------------------------------------------------------- */
+
+#define XRAY_BIT PART_ENCODING_BIT(PART_XRAY)
+#define EMF_BIT PART_ENCODING_BIT(PART_EMF)
+#define OTLP_BIT PART_ENCODING_BIT(PART_OTLP)
+
+static void test_pipeline_takes_what_all_of_its_routes_take(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t a;
+        uint32_t b;
+        bool takes_xray;
+        bool takes_emf;
+    } CASES[] = {
+        {0, 0, false, false},
+        {OTLP_BIT | XRAY_BIT, 0, false, false},
+        {OTLP_BIT | XRAY_BIT, OTLP_BIT, false, false},
+        {OTLP_BIT | XRAY_BIT, OTLP_BIT | XRAY_BIT, true, false},
+        {OTLP_BIT | XRAY_BIT, OTLP_BIT | XRAY_BIT | EMF_BIT, true, false},
+        {UINT32_MAX, UINT32_MAX, true, true},
+        {XRAY_BIT, EMF_BIT, false, false},
+    };
+    for (size_t i = 0; i < COUNT_OF(CASES); i++) {
+        struct fixture f;
+        open_fixture(&f, 1, 1);
+        f.a.exporter.encodings = CASES[i].a;
+        f.b.exporter.encodings = CASES[i].b;
+        struct exporter *routes[] = {&f.a.exporter, &f.b.exporter};
+        pipeline_init(&f.pipeline, "traces", SIGNAL_TRACES, routes, 2);
+        assert_true(pipeline_takes(&f.pipeline, PART_OTLP));
+        assert_int_equal(pipeline_takes(&f.pipeline, PART_XRAY), CASES[i].takes_xray);
+        assert_int_equal(pipeline_takes(&f.pipeline, PART_EMF), CASES[i].takes_emf);
+        pipeline_require_otlp(&f.pipeline);
+        assert_true(pipeline_takes(&f.pipeline, PART_OTLP));
+        assert_false(pipeline_takes(&f.pipeline, PART_XRAY));
+        assert_false(pipeline_takes(&f.pipeline, PART_EMF));
+        pipeline_fini(&f.pipeline);
+    }
+}
+
+static void test_documents_are_counted_as_items(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_fixture(&f, 1, 1);
+    f.a.exporter.encodings = OTLP_BIT | XRAY_BIT;
+    struct exporter *routes[] = {&f.a.exporter};
+    pipeline_init(&f.pipeline, "traces", SIGNAL_TRACES, routes, 1);
+    struct part part;
+    assert_int_equal(part_copy(&part, slice_of_text("xxxx"), SIGNAL_TRACES, 50), 0);
+    part.encoding = PART_XRAY;
+    assert_int_equal(pipeline_push(&f.pipeline, &part, PIPELINE_PROCESSED, 1), 0);
+    assert_int_equal(counter_read(&f.a.exporter.stats.items_offered), 50);
+    assert_int_equal(f.a.taken[0]->parts[0].encoding, PART_XRAY);
+    fake_answer(&f.a);
+    pipeline_fini(&f.pipeline);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -458,6 +517,8 @@ int main(void)
         cmocka_unit_test(test_part_without_memory_stays_where_it_is),
         cmocka_unit_test(test_without_a_budget_charges_are_of_no_account),
         cmocka_unit_test(test_front_sees_every_part_first),
+        cmocka_unit_test(test_pipeline_takes_what_all_of_its_routes_take),
+        cmocka_unit_test(test_documents_are_counted_as_items),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,11 +11,13 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/model/documents.h"
 #include "core/otlp/otlp_walk.h"
 #include "core/processors/batch.h"
 #include "tests/core/processors/processor_rig.h"
@@ -235,23 +237,151 @@ static void test_many_parts_make_few_iovecs(void **state)
     close_fixture(&f);
 }
 
-static void test_other_encodings_are_never_joined(void **state)
+/* A run of `count` documents numbered from `first` on, each filled up to `len` bytes. */
+static struct part make_run(uint32_t first, uint32_t count, size_t len)
+{
+    size_t cap = count * documents_size_bytes(len);
+    uint8_t *memory = mem_alloc(cap);
+    char *document = mem_alloc(len + 1);
+    size_t used = 0;
+    assert_non_null(memory);
+    assert_non_null(document);
+    for (uint32_t i = 0; i < count; i++) {
+        (void)snprintf(document, len + 1, "%0*u", (int)len, first + i);
+        documents_append(memory, cap, &used, slice_of(document, len));
+    }
+    mem_free(document);
+    return (struct part){
+        .bytes = slice_of(memory, used),
+        .memory = memory,
+        .encoding = PART_XRAY,
+        .signal = SIGNAL_TRACES,
+        .item_count = count,
+    };
+}
+
+static void push_run(struct fixture *f, uint32_t first, uint32_t count, size_t len)
+{
+    struct part part = make_run(first, count, len);
+    assert_int_equal(batcher_push(&f->batcher, &part, T0), 0);
+    assert_null(part.memory);
+}
+
+/* The documents of a batch are whole and numbered from *next on, which goes on behind them. */
+static void check_runs(const struct batch *batch, uint32_t *next)
+{
+    for (uint32_t i = 0; i < batch->part_count; i++) {
+        const struct part *part = &batch->parts[i];
+        struct documents_reader reader = documents_reader_of(part->bytes);
+        struct slice document;
+        uint32_t count = 0;
+        assert_int_equal(part->encoding, PART_XRAY);
+        while (documents_next(&reader, &document)) {
+            char number[24] = {0};
+            assert_true(document.len < sizeof(number) || document.ptr[0] == '0');
+            memcpy(number, document.ptr + document.len - 5, 5);
+            assert_int_equal(strtoul(number, NULL, 10), *next);
+            (*next)++;
+            count++;
+        }
+        assert_int_equal(reader.err, 0);
+        assert_int_equal(count, part->item_count);
+    }
+}
+
+static void test_runs_of_documents_are_copied_together(void **state)
 {
     (void)state;
     struct fixture f;
+    uint32_t next = 0;
     open_fixture(&f, "{}");
-    for (uint32_t i = 0; i < 2; i++) {
-        struct part part;
-        assert_int_equal(part_copy(&part, slice_of_text("{}"), SIGNAL_TRACES, 1), 0);
-        part.encoding = PART_XRAY;
+    for (uint32_t i = 0; i < 100; i++) {
+        push_run(&f, 3 * i, 3, 10);
+    }
+    push_run(&f, 300, 1, BATCH_COPY_BYTES); /* too large to be copied */
+    struct batch *batch = batcher_take(&f.batcher, T0, true);
+    assert_non_null(batch);
+    assert_int_equal(batch->part_count, 2);
+    assert_int_equal(batch->item_count, 301);
+    check_runs(batch, &next);
+    assert_int_equal(next, 301);
+    assert_int_equal(f.copied_count, 100);
+    assert_int_equal(f.finished_count, 100);
+    batch_free(batch);
+    close_fixture(&f);
+}
+
+static void test_encodings_are_never_joined(void **state)
+{
+    (void)state;
+    static const enum part_encoding ENCODINGS[] = {PART_OTLP, PART_XRAY, PART_OTLP, PART_EMF};
+    struct fixture f;
+    open_fixture(&f, "{}");
+    for (uint32_t i = 0; i < 2 * COUNT_OF(ENCODINGS); i++) {
+        struct part part = make_run(i, 1, 5);
+        part.encoding = ENCODINGS[i / 2];
         assert_int_equal(batcher_push(&f.batcher, &part, T0), 0);
     }
     struct batch *batch = batcher_take(&f.batcher, T0, true);
     assert_non_null(batch);
-    assert_int_equal(batch->part_count, 2);
-    assert_int_equal(batch->parts[0].encoding, PART_XRAY);
+    assert_int_equal(batch->part_count, COUNT_OF(ENCODINGS));
+    for (uint32_t i = 0; i < COUNT_OF(ENCODINGS); i++) {
+        assert_int_equal(batch->parts[i].encoding, ENCODINGS[i]);
+        assert_int_equal(batch->parts[i].item_count, 2);
+    }
     batch_free(batch);
     close_fixture(&f);
+}
+
+static void test_a_maximum_cuts_between_documents(void **state)
+{
+    (void)state;
+    for (uint32_t max = 1; max <= 12; max++) {
+        char text[64];
+        struct fixture f;
+        uint32_t next = 0;
+        (void)snprintf(text, sizeof(text), "{send_batch_size: 1, send_batch_max_size: %u}", max);
+        open_fixture(&f, text);
+        push_run(&f, 0, 5, 8);
+        push_run(&f, 5, 1, 2 * BATCH_COPY_BYTES);
+        push_run(&f, 6, 5, BATCH_COPY_BYTES);
+        struct batch *batch = batcher_take(&f.batcher, T0, true);
+        while (batch != NULL) {
+            assert_int_equal(batch->item_count, 11 - next < max ? 11 - next : max);
+            check_runs(batch, &next);
+            batch_free(batch);
+            batch = batcher_take(&f.batcher, T0, true);
+        }
+        assert_int_equal(next, 11);
+        assert_int_equal(f.batcher.item_count, 0);
+        assert_int_equal(batcher_held_bytes(&f.batcher), 0);
+        close_fixture(&f);
+    }
+}
+
+static void test_a_cut_of_documents_that_finds_no_memory_loses_none(void **state)
+{
+    (void)state;
+    for (uint64_t nth = 1; nth < 20; nth++) {
+        struct fixture f;
+        uint32_t next = 0;
+        uint64_t now = T0;
+        open_fixture(&f, "{send_batch_size: 1, send_batch_max_size: 2}");
+        push_run(&f, 0, 7, BATCH_COPY_BYTES);
+        mem_fail_nth(nth);
+        for (uint32_t i = 0; i < 20; i++) {
+            struct batch *batch = batcher_take(&f.batcher, now, true);
+            if (batch != NULL) {
+                assert_true(batch->item_count <= 2);
+                check_runs(batch, &next);
+                batch_free(batch);
+            }
+            now += BATCH_RETRY_MS * MS;
+        }
+        mem_fail_nth(0);
+        assert_int_equal(next, 7);
+        close_fixture(&f);
+    }
 }
 
 /* Takes all that is due; each batch but the last has `max` items. Names must come in order. */
@@ -390,7 +520,10 @@ int main(void)
         cmocka_unit_test(test_force_and_waiting_answers_close_early),
         cmocka_unit_test(test_small_parts_are_copied_and_large_ones_kept),
         cmocka_unit_test(test_many_parts_make_few_iovecs),
-        cmocka_unit_test(test_other_encodings_are_never_joined),
+        cmocka_unit_test(test_runs_of_documents_are_copied_together),
+        cmocka_unit_test(test_encodings_are_never_joined),
+        cmocka_unit_test(test_a_maximum_cuts_between_documents),
+        cmocka_unit_test(test_a_cut_of_documents_that_finds_no_memory_loses_none),
         cmocka_unit_test(test_a_maximum_cuts_between_items),
         cmocka_unit_test(test_what_a_cut_leaves_waits_for_its_own_time),
         cmocka_unit_test(test_refused_memory_loses_nothing),
