@@ -115,7 +115,7 @@ static void copy_word(char *out, size_t cap, const char *from, size_t len)
 }
 
 /* Keeps the request and says which answer is its. */
-static const struct http_stub_answer *record(struct connection *c, size_t head_len, size_t body_len)
+static struct http_stub_answer record(struct connection *c, size_t head_len, size_t body_len)
 {
     struct http_stub *stub = c->stub;
     const char *text = (const char *)c->buf;
@@ -135,9 +135,16 @@ static const struct http_stub_answer *record(struct connection *c, size_t head_l
     ASSERT(index < HTTP_STUB_REQUESTS_MAX);
     stub->requests[index] = request;
     stub->request_count++;
+    struct http_stub_answer chosen = {.status = 0};
+    if (stub->options.choose != NULL) {
+        chosen = stub->options.choose(stub->options.owner, &request);
+    }
     (void)pthread_mutex_unlock(&stub->mutex);
+    if (stub->options.choose != NULL) {
+        return chosen;
+    }
     size_t last = stub->options.script_len - 1;
-    return &stub->options.script[index < last ? index : last];
+    return stub->options.script[index < last ? index : last];
 }
 
 /* False when the connection ends here. */
@@ -180,10 +187,10 @@ static bool serve_one(struct connection *c)
             return false;
         }
     }
-    const struct http_stub_answer *answer = record(c, head_len, body_len);
+    const struct http_stub_answer answer = record(c, head_len, body_len);
     c->len -= head_len + body_len;
     memmove(c->buf, c->buf + head_len + body_len, c->len);
-    return answer_with(c, answer);
+    return answer_with(c, &answer);
 }
 
 /* --- threads ---------------------------------------------------------------------------------- */

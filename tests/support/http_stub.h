@@ -39,11 +39,17 @@ struct http_stub_request {
     uint32_t connection_index;
 };
 
+/* Answers in the place of the script: which one, in the connection's thread, under the lock. */
+typedef struct http_stub_answer(http_stub_choose_fn)(void *owner,
+                                                     const struct http_stub_request *request);
+
 struct http_stub_options {
     const struct http_stub_answer *script; /* borrowed; at least one */
     size_t script_len;
-    struct ssl_ctx_st *tls; /* borrowed; NULL for plain HTTP */
-    uint16_t port;          /* 0: the kernel picks */
+    struct ssl_ctx_st *tls;      /* borrowed; NULL for plain HTTP */
+    uint16_t port;               /* 0: the kernel picks */
+    http_stub_choose_fn *choose; /* NULL for the script; bodies must outlive the stub */
+    void *owner;                 /* of choose */
 };
 
 struct http_stub {
