@@ -329,6 +329,10 @@ static bool is_host(const char *host)
 static void set_proxy(const struct http_client_options *options, const char *url,
                       struct setup *setup)
 {
+    if (options->ignores_proxies) {
+        note(setup, curl_easy_setopt(setup->easy, CURLOPT_PROXY, ""));
+        return;
+    }
     if (is_set(options->proxy_url)) {
         note(setup, curl_easy_setopt(setup->easy, CURLOPT_PROXY, options->proxy_url));
         note(setup, curl_easy_setopt(setup->easy, CURLOPT_NOPROXY, ""));
@@ -426,6 +430,18 @@ static uint64_t retry_after_ms(CURL *easy)
     return (uint64_t)(wait_s < HTTP_RETRY_AFTER_MAX_S ? wait_s : HTTP_RETRY_AFTER_MAX_S) * 1000;
 }
 
+/* The first one of each name, of the final answer. */
+static void read_headers(const struct http_call *call, struct http_result *out)
+{
+    const struct http_request *request = call->request;
+    for (size_t i = 0; i < request->wanted_header_count; i++) {
+        struct curl_header *header = NULL;
+        CURLHcode code =
+            curl_easy_header(call->easy, request->wanted_headers[i], 0, CURLH_HEADER, -1, &header);
+        out->headers[i] = code == CURLHE_OK ? slice_of_text(header->value) : slice_of(NULL, 0);
+    }
+}
+
 void http_call_read_result(struct http_call *call, CURLcode code, struct http_result *out)
 {
     long status = 0;
@@ -442,4 +458,5 @@ void http_call_read_result(struct http_call *call, CURLcode code, struct http_re
     out->body = slice_of(call->response, call->response_len);
     out->is_body_cut = call->is_response_cut;
     out->content_type = slice_of_text(content_type);
+    read_headers(call, out);
 }

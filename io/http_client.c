@@ -331,6 +331,7 @@ int http_client_start(struct http_client *client, struct http_request *request)
     ASSERT(request->call == NULL);
     ASSERT(request->on_done != NULL);
     ASSERT(request->header_count <= HTTP_HEADERS_MAX);
+    ASSERT(request->wanted_header_count <= HTTP_WANTED_HEADERS_MAX);
     struct http_call *call = take_call(client);
     if (call == NULL) {
         return -ENOMEM;

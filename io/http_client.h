@@ -52,6 +52,7 @@ struct http_client_options {
      * and NO_PROXY of the environment count, but never for loopback.
      */
     const char *proxy_url;
+    bool ignores_proxies; /* of the environment too: for addresses of this machine's own network */
 };
 
 /* What became of a request; borrowed until the callback returns. */
@@ -63,6 +64,8 @@ struct http_result {
     struct slice body;       /* at most response_max_bytes of it */
     bool is_body_cut;
     struct slice content_type; /* "" when none was given */
+    /* The values of request->wanted_headers in their order; "" for what the answer did not have. */
+    struct slice headers[HTTP_WANTED_HEADERS_MAX];
 };
 
 struct http_request;
@@ -74,9 +77,11 @@ typedef void(http_done_fn)(struct http_request *request, const struct http_resul
 struct http_request {
     const char *method; /* "POST"; GET and HEAD go without a body */
     const char *url;
-    const char *const *headers; /* "Name: value", or "Name;" for an empty value */
-    size_t header_count;        /* at most HTTP_HEADERS_MAX */
-    const struct iovec *body;   /* read in place */
+    const char *const *headers;        /* "Name: value", or "Name;" for an empty value */
+    size_t header_count;               /* at most HTTP_HEADERS_MAX */
+    const char *const *wanted_headers; /* names, in any case, to be handed out with the answer */
+    size_t wanted_header_count;        /* at most HTTP_WANTED_HEADERS_MAX */
+    const struct iovec *body;          /* read in place */
     size_t body_count;
     uint64_t timeout_ms; /* of the whole request, connecting included; 0 for none */
     size_t response_max_bytes;

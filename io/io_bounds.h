@@ -75,6 +75,8 @@
 #define HTTP_HEADERS_MAX 128
 /* Finished calls kept with their handles for the next request; about 6 KiB each. */
 #define HTTP_CALLS_KEPT_MAX 16
+/* Header lines of an answer that one caller looks at. */
+#define HTTP_WANTED_HEADERS_MAX 8
 /* What a peer asks us to wait is believed up to a day. */
 #define HTTP_RETRY_AFTER_MAX_S 86400
 

@@ -73,6 +73,7 @@ int socket_group_exclude(int fd, uint32_t group_count, const bool *is_leaving)
     if (staying_count == 0 || staying_count == group_count) {
         return -EINVAL;
     }
+    program.len = 0; /* it was used before where this thread steered another group */
     emit_hash(&program);
     emit(&program, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, staying_count));
     for (uint32_t i = 0; i + 1 < staying_count; i++) {

@@ -26,6 +26,7 @@ struct fetch {
     char body[4096];
     char content_type[128];
     char fault_text[512];
+    char headers[3][64];
 };
 
 static void copy_text(char *out, size_t cap, struct slice text)
@@ -45,6 +46,9 @@ static void fetch_on_done(struct http_request *request, const struct http_result
     copy_text(fetch->body, sizeof(fetch->body), result->body);
     copy_text(fetch->content_type, sizeof(fetch->content_type), result->content_type);
     copy_text(fetch->fault_text, sizeof(fetch->fault_text), slice_of_text(result->fault_text));
+    for (size_t i = 0; i < COUNT_OF(fetch->headers); i++) {
+        copy_text(fetch->headers[i], sizeof(fetch->headers[i]), result->headers[i]);
+    }
 }
 
 static struct fetch fetch_of(const char *method, const char *url)
@@ -423,6 +427,48 @@ static void test_the_environments_proxy_counts_but_not_for_loopback(void **state
 
 /* --- building --------------------------------------------------------------------------------- */
 
+static void test_proxies_are_ignored_where_told_so(void **state)
+{
+    struct loop *loop = *state;
+    static const struct http_stub_answer script[] = {{.status = 202}};
+    struct http_stub proxy;
+    start_stub(&proxy, script, 1);
+    assert_int_equal(setenv("HTTP_PROXY", proxy.url, 1), 0);
+    struct http_client_options options = {.ignores_proxies = true};
+    struct http_client *client = open_client(loop, &options);
+    struct fetch fetch = fetch_of("GET", "http://upstream.invalid/x");
+    run(loop, client, &fetch);
+    assert_true(fetch.result.fault != 0);
+    assert_int_equal(http_stub_request_count(&proxy), 0);
+    assert_int_equal(unsetenv("HTTP_PROXY"), 0);
+    close_all(loop, client, &proxy);
+}
+
+static void test_wanted_headers_are_handed_out_in_order(void **state)
+{
+    struct loop *loop = *state;
+    static const struct http_stub_answer script[] = {
+        {.headers = "X-Second:  two words \r\nx-FIRST: 1\r\nX-Second: again\r\n"},
+        {.status = 204},
+    };
+    static const char *const names[] = {"x-first", "X-SECOND", "x-absent"};
+    struct http_stub stub;
+    start_stub(&stub, script, 2);
+    struct http_client *client = open_client(loop, NULL);
+    struct fetch fetch = fetch_of("GET", stub.url);
+    fetch.request.wanted_headers = names;
+    fetch.request.wanted_header_count = COUNT_OF(names);
+    run(loop, client, &fetch);
+    assert_string_equal(fetch.headers[0], "1");
+    assert_string_equal(fetch.headers[1], "two words");
+    assert_string_equal(fetch.headers[2], "");
+    fetch.is_done = 0;
+    run(loop, client, &fetch); /* nothing is left of the answer before */
+    assert_string_equal(fetch.headers[0], "");
+    assert_string_equal(fetch.headers[1], "");
+    close_all(loop, client, &stub);
+}
+
 static void test_urls_are_judged(void **state)
 {
     (void)state;
@@ -465,6 +511,8 @@ static int run_group(const char *name)
         LOOP_TEST(test_tls_versions_and_client_certificates),
         LOOP_TEST(test_a_configured_proxy_gets_the_request),
         LOOP_TEST(test_the_environments_proxy_counts_but_not_for_loopback),
+        LOOP_TEST(test_proxies_are_ignored_where_told_so),
+        LOOP_TEST(test_wanted_headers_are_handed_out_in_order),
         LOOP_TEST(test_urls_are_judged),
         LOOP_TEST(test_refused_memory_leaves_nothing_behind),
     };

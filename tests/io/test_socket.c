@@ -331,6 +331,66 @@ static void test_group_steers_around_leaving_members(void **state)
     close(fds[3]);
 }
 
+/* As often as a process is reloaded: what was said before must not stay in the way. */
+static void test_group_is_steered_anew(void **state)
+{
+    (void)state;
+    struct loop_address address = resolve("127.0.0.1:0", SOCKET_FAMILY_ANY);
+    struct socket_options options = {.has_reuseport = true};
+    struct socket_report report = {.local = address};
+    int fds[MEMBERS];
+    uint32_t counts[MEMBERS];
+    for (size_t i = 0; i < MEMBERS; i++) {
+        fds[i] = socket_open_udp(&report.local, &options, i == 0 ? &report : NULL);
+        assert_true(fds[i] >= 0);
+    }
+    for (uint32_t round = 0; round < 200; round++) {
+        bool is_leaving[MEMBERS] = {true, true, true, true};
+        is_leaving[round % MEMBERS] = false;
+        assert_int_equal(socket_group_exclude(fds[0], MEMBERS, is_leaving), 0);
+        if (round % 40 < MEMBERS) {
+            send_from_many(&report.local);
+            count_arrivals(fds, counts);
+            assert_int_equal(counts[round % MEMBERS], 200);
+        }
+    }
+    for (size_t i = 0; i < MEMBERS; i++) {
+        close(fds[i]);
+    }
+}
+
+/* The first two leave in either order; what is steered to the first behind them keeps arriving. */
+static void test_first_behind_the_leaving_keeps_its_number(void **state)
+{
+    (void)state;
+    for (size_t first = 0; first < 2; first++) {
+        struct loop_address address = resolve("127.0.0.1:0", SOCKET_FAMILY_ANY);
+        struct socket_options options = {.has_reuseport = true};
+        struct socket_report report = {.local = address};
+        const bool is_leaving[MEMBERS] = {true, true, false, true};
+        int fds[MEMBERS];
+        uint32_t counts[MEMBERS];
+        for (size_t i = 0; i < MEMBERS; i++) {
+            fds[i] = socket_open_udp(&report.local, &options, i == 0 ? &report : NULL);
+            assert_true(fds[i] >= 0);
+        }
+        assert_int_equal(socket_group_exclude(fds[0], MEMBERS, is_leaving), 0);
+        close(fds[first]);
+        fds[first] = -1;
+        send_from_many(&report.local);
+        count_arrivals(fds, counts);
+        assert_int_equal(counts[2], 200);
+        close(fds[1 - first]);
+        fds[1 - first] = -1;
+        send_from_many(&report.local); /* nobody has the number any more: spread again */
+        count_arrivals(fds, counts);
+        assert_int_equal(counts[2] + counts[3], 200);
+        assert_true(counts[2] > 20 && counts[3] > 20);
+        close(fds[2]);
+        close(fds[3]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -345,6 +405,8 @@ int main(void)
         cmocka_unit_test(test_unix_path_at_its_limit_and_one_past),
         cmocka_unit_test(test_drops_count_overflow_and_refusal_exactly),
         cmocka_unit_test(test_group_steers_around_leaving_members),
+        cmocka_unit_test(test_group_is_steered_anew),
+        cmocka_unit_test(test_first_behind_the_leaving_keeps_its_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
