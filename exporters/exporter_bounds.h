@@ -59,3 +59,15 @@
 #define PROM_EXPHIST_SCALE_MAX 3
 /* Typed structs of one resource with all its metrics. */
 #define PROM_DECODE_MAX_BYTES (256 * 1024 * 1024)
+
+/* --- X-Ray ------------------------------------------------------------------------------------ */
+
+/* The documents of one batch, escaped; about twice the parts they were made from. */
+#define XRAY_TEXT_MAX_BYTES (256 * 1024 * 1024)
+/* An answer names at most 50 documents, each with a sentence. */
+#define XRAY_RESPONSE_MAX_BYTES 65536
+/* Names in one list of the configuration; X-Ray indexes 50 annotations per trace. */
+#define XRAY_NAMES_MAX 1024
+/* Telemetry is sent in this interval; of what could not be sent, so many records are kept. */
+#define XRAY_TELEMETRY_INTERVAL_S 60
+#define XRAY_TELEMETRY_KEPT_MAX 30

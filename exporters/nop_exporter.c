@@ -112,6 +112,7 @@ int nop_exporter_new(struct config_reader *config, const char *id, struct export
         return -ENOMEM;
     }
     nop->exporter.ops = &nop_ops;
+    nop->exporter.encodings = UINT32_MAX; /* it looks at none */
     nop->exporter.id = id;
     *out = &nop->exporter;
     return 0;

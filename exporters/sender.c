@@ -107,10 +107,16 @@ static void give_up(struct send_slot *slot, struct counter *counter, const char 
                     const struct send_result *result)
 {
     struct sender *sender = slot->sender;
+    struct exporter_stats *stats = &sender->exporter->stats;
     struct batch *batch = release_slot(slot);
-    counter_add(counter, batch->item_count);
-    log_drop(sender, "Exporting failed. Dropping data.", cause, batch->item_count, result);
-    bool is_refused = counter == &sender->exporter->stats.items_rejected;
+    ASSERT(slot->delivered_items <= batch->item_count);
+    ASSERT(slot->rejected_items <= batch->item_count - slot->delivered_items);
+    uint64_t left_items = batch->item_count - slot->delivered_items - slot->rejected_items;
+    counter_add(&stats->items_delivered, slot->delivered_items);
+    counter_add(&stats->items_rejected_partial, slot->rejected_items);
+    counter_add(counter, left_items);
+    log_drop(sender, "Exporting failed. Dropping data.", cause, left_items, result);
+    bool is_refused = counter == &stats->items_rejected;
     settle(sender, batch, is_refused ? DELIVERY_REJECTED : DELIVERY_LOST);
 }
 
@@ -238,6 +244,8 @@ static void begin(struct sender *sender, struct send_slot *slot, struct batch *b
 {
     slot->batch = batch;
     slot->attempt_count = 0;
+    slot->delivered_items = 0;
+    slot->rejected_items = 0;
     sender->busy_count++;
     retry_begin(&slot->retry, &sender->config.retry, loop_now_mono_ns(sender->loop));
     attempt(slot);

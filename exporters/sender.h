@@ -57,7 +57,8 @@ enum send_outcome {
 /* What came of one attempt. Slices are borrowed until sender_done returns. */
 struct send_result {
     enum send_outcome outcome;
-    uint64_t rejected_items; /* SEND_ACCEPTED only: partial success; never more than were sent */
+    uint64_t
+        rejected_items; /* SEND_ACCEPTED only: partial success; never more than the batch has */
     uint64_t retry_after_ns; /* SEND_RETRYABLE only: the least the peer asked for, 0 for none */
     uint32_t status;         /* of the peer's protocol, for the log; 0 when none came */
     struct slice reason;     /* the peer's words or ours, for the log; any bytes */
@@ -87,6 +88,10 @@ struct send_slot {
     struct sender *sender;
     struct batch *batch; /* borrowed until decided; NULL while IDLE */
     struct retry retry;
+    /* What is known already of a batch sent in several requests: the exporter keeps both current,
+     * so that the rest alone counts as lost when the batch is given up. */
+    uint64_t delivered_items;
+    uint64_t rejected_items;
     uint32_t index;
     uint32_t attempt_count; /* 1 in the first call of `send` for a batch */
     enum send_state state;
