@@ -116,6 +116,16 @@ static int bind_path(struct statsd_receiver *statsd, const struct statsd_endpoin
     return 0;
 }
 
+/* What an earlier successor's arrival left behind would send everything to one of ours. */
+static void forget_steering(const struct statsd_receiver *statsd, int fd, bool is_stream)
+{
+    int err = is_stream ? 0 : socket_group_restore(fd);
+    if (err != 0 && err != -ENOENT) {
+        log_debug("group_not_restored", LOG_TEXT("receiver", statsd->receiver.id),
+                  LOG_FAULT("reason", err));
+    }
+}
+
 /* A socket per shard at one address; the first one settles a port that the kernel picks. */
 static int bind_group(struct statsd_receiver *statsd, const struct statsd_endpoint *endpoint,
                       struct loop_address *address)
@@ -138,6 +148,7 @@ static int bind_group(struct statsd_receiver *statsd, const struct statsd_endpoi
         statsd_shard_add_listener(&statsd->shards[i], fd, endpoint);
         if (i == 0) {
             log_listening(statsd, endpoint, &report);
+            forget_steering(statsd, fd, is_stream);
         }
     }
     return 0;
@@ -265,13 +276,17 @@ static void statsd_send_away(struct receiver *receiver)
     }
 }
 
-/* A successor's sockets stand behind ours in each group: new datagrams go to them. */
+/*
+ * A successor's sockets stand behind ours in each group: new datagrams go to the first of them. Not
+ * to the others, because each of ours that closes has its place taken by the group's last member,
+ * and a datagram for an index beyond the end could go to one of ours that is about to close.
+ */
 static void leave_groups(struct statsd_receiver *statsd)
 {
     uint32_t count = statsd->shard_count;
     bool *is_leaving = mem_alloc_array((size_t)count * 2, sizeof(is_leaving[0]));
-    for (uint32_t i = 0; is_leaving != NULL && i < count; i++) {
-        is_leaving[i] = true;
+    for (uint32_t i = 0; is_leaving != NULL && i < count * 2; i++) {
+        is_leaving[i] = i != count;
     }
     const struct statsd_shard *first = &statsd->shards[0];
     for (uint32_t i = 0; is_leaving != NULL && i < first->listener_count; i++) {

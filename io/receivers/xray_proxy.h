@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * xray_proxy — the sampling proxy: the calls of the X-Ray SDKs, signed and sent on to AWS.
+ *
+ * SDKs have no credentials; they ask their daemon for rules and quotas, and it asks X-Ray in their
+ * name. GetSamplingRules is answered once for all who ask the same within a few seconds, and with
+ * the last good rules while AWS is out of reach. Whatever is no sampling call is signed only where
+ * the owner says so, and all of it goes to X-Ray's one host. Loop-local, on the egress thread.
+ * Source: X-Ray daemon, "TCP proxy"; X-Ray API reference, GetSamplingRules, GetSamplingTargets.
+ *
+ *     request ─▶ allowed? ─▶ cached? ─▶ under way? ─▶ aws_client ─▶ answer, as it came
+ *                   403        200        waits          └ no answer: stale rules, or 502
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/defs.h"
+#include "core/base/log.h"
+#include "core/engine/stats.h"
+#include "io/http1_server.h"
+#include "io/receivers/xray_proxy_cache.h"
+
+struct aws_client;
+struct loop;
+struct xray_proxy;
+struct xray_proxy_call;
+struct xray_proxy_config; /* io/receivers/xray_config.h */
+
+/* Nothing refers to the proxy any more. From the loop; once for each successful open. */
+typedef void(xray_proxy_closed_fn)(struct xray_proxy *proxy);
+
+struct xray_proxy {
+    struct loop *loop;                      /* borrowed until on_closed; set by the owner, as */
+    const struct xray_proxy_config *config; /* all up to on_closed; borrowed */
+    const char *receiver_id;                /* borrowed; for the log */
+    struct receiver_stats *stats;           /* proxy_* and connections_* are written here */
+    bool signs_all_paths;                   /* not only the two sampling calls */
+    xray_proxy_closed_fn *on_closed;
+
+    /* From here on xray_proxy.c's own. */
+    struct http1_server http1;
+    struct aws_client *client;     /* owned */
+    struct xray_proxy_call *calls; /* owned, a list: those under way */
+    struct xray_proxy_cache cache;
+    uint64_t body_bytes; /* of requests that are not answered */
+    struct log_limit complaints;
+};
+
+/*
+ * xray_proxy_open — serves on a listening, non-blocking socket.
+ *
+ *   fd   moved in on 0
+ *
+ * 0: `proxy` is borrowed until on_closed. Otherwise what aws_client_open or the loop answered, and
+ * nothing moved and nothing runs.
+ */
+WEIR_MUST_USE int xray_proxy_open(struct xray_proxy *proxy, int fd);
+
+/* Every connection of now ends with its next answer. */
+void xray_proxy_send_away(struct xray_proxy *proxy);
+
+/* Stops listening; who was heard is answered; then on_closed. Idempotent. */
+void xray_proxy_stop(struct xray_proxy *proxy);
+
+/* As stop, but calls under way are given up. */
+void xray_proxy_abort(struct xray_proxy *proxy);
+
+/* Brings the counters of connections up to date; the others always are. */
+void xray_proxy_publish(struct xray_proxy *proxy);
