@@ -6,6 +6,7 @@ import os
 import otlp_clients
 import pytest
 import settings
+from fake_aws import FakeAws
 from otlp_sink import Sink
 from upstream_grpc import GrpcUpstream
 from upstream_http import HttpUpstream
@@ -33,6 +34,14 @@ def is_full():
 def sink():
     with Sink() as running:
         yield running
+
+
+@pytest.fixture
+def aws():
+    """A fake AWS; nothing that came to it may be signed wrongly or break a limit."""
+    with FakeAws() as running:
+        yield running
+        running.check()
 
 
 @pytest.fixture
@@ -81,9 +90,9 @@ def start_otlp(start):
     `grpc` and `http` are keys of the receiver's protocols; other keys are those of otlp_config.
     """
 
-    def make(exporters, *flags, grpc=None, http=None, wrapper=(), **keys):
-        return receiving(lambda config: start(config, *flags, wrapper=wrapper), exporters, grpc,
-                         http, **keys)
+    def make(exporters, *flags, grpc=None, http=None, wrapper=(), env=None, **keys):
+        return receiving(lambda config: start(config, *flags, env=env, wrapper=wrapper),
+                         exporters, grpc, http, **keys)
 
     return make
 

@@ -51,6 +51,20 @@ def otlp_config(receiver, exporters, processors=None, signals=SIGNALS, extension
     return made
 
 
+def awsxray(port, proxy_port, **keys):
+    """The receiver: segments on UDP, sampling calls on TCP; `keys` are those of the proxy."""
+    return {"endpoint": f"127.0.0.1:{port}", "transport": "udp",
+            "proxy_server": {"endpoint": f"127.0.0.1:{proxy_port}", **keys}}
+
+
+def pipelines(receivers, processors, exporters, **signals):
+    """signals: traces=(receivers, processors, exporters) and so on, each a list of names."""
+    made = {name: dict(zip(("receivers", "processors", "exporters"), parts, strict=True))
+            for name, parts in signals.items()}
+    return {"receivers": receivers, "processors": processors, "exporters": exporters,
+            "service": {"pipelines": made}}
+
+
 def prometheus(port, **keys):
     return {"endpoint": f"127.0.0.1:{port}", **keys}
 

@@ -70,7 +70,7 @@ def test_validate_shows_line_caret_and_nearest_key(write):
 
 
 @pytest.mark.parametrize("change, complaint", [
-    ({"receivers": {"awsxray": {}}}, "receiver 'awsxray' is known but not supported yet"),
+    ({"receivers": {"prometheus": {}}}, "receiver 'prometheus' is known but not supported yet"),
     ({"receivers": {"statsd": {"ignore_host": True}}}, "ignore_host"),
     ({"receivers": {"statzd": {}}}, "unknown receiver type 'statzd'"),
     ({"receivers": {"statsd": {"aggregation_interval": "soon"}}}, "aggregation_interval"),
@@ -205,12 +205,13 @@ def test_help_and_version():
 
 def test_components():
     shown = json.loads(run_command("components", "--json").stdout)
-    assert shown["receivers"] == ["otlp", "statsd"]
+    assert shown["receivers"] == ["awsxray", "otlp", "statsd"]
     assert shown["processors"] == ["attributes", "batch", "filter", "memory_limiter",
                                    "probabilistic_sampler", "resource"]
-    assert shown["exporters"] == ["debug", "file", "nop", "otlp", "otlp_grpc", "otlphttp",
-                                  "otlp_http", "prometheus"]
-    assert "  awsxray (not supported yet)" in run_command("components").stdout.splitlines()
+    assert shown["exporters"] == ["awscloudwatchlogs", "awsemf", "awsxray", "debug", "file", "nop",
+                                  "otlp", "otlp_grpc", "otlphttp", "otlp_http", "prometheus"]
+    listed = run_command("components").stdout.splitlines()
+    assert "  awsecscontainermetrics (not supported yet)" in listed
 
 
 def test_health_of_nobody_exits_3():

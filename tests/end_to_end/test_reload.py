@@ -162,6 +162,24 @@ def test_changed_interval(start, sink):
 
 
 @pytest.mark.threads
+def test_changed_receiver_under_load_loses_nothing(start, sink):
+    """Its sockets stand beside those of the old one, which leave the group one by one."""
+    port = free_udp_port()
+
+    def settings(i):
+        return config(statsd(port, aggregation_interval=f"{3600 + i}s"), otlphttp(sink))
+
+    with start(settings(0)) as weir:
+        with Load(port, pause=0) as load, Load(port, pause=0) as other:
+            for i in range(1, 11):
+                assert weir.reload(settings(i))["event"] == "reloaded"
+                wait_until(lambda: weir.status()["graphs_draining"] < 3)
+        sent = load.sent_lines + other.sent_lines
+        wait_until(lambda: weir.status()["graphs_draining"] == 0)
+    assert load.refused_datagrams + other.refused_datagrams == 0
+    assert sink.total("load") == sent
+
+
 def test_added_and_removed_receivers(start, sink):
     ports = {"statsd/a": free_udp_port(), "statsd/b": free_udp_port()}
     receivers = {name: statsd(port, aggregation_interval="200ms") for name, port in ports.items()}

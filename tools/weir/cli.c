@@ -291,12 +291,14 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 void cli_print_help(void)
 {
     static const char text[] =
-        "weir - telemetry gateway: StatsD in; Prometheus and OTLP out\n"
+        "weir - telemetry gateway: StatsD, X-Ray, OTLP in; CloudWatch, X-Ray, Prometheus, OTLP "
+        "out\n"
         "\n"
         "Usage: weir [command] [flags]\n"
         "\n"
         "Run\n"
         "  run         start the gateway (default)\n"
+        "  xray        start as the X-Ray daemon does, with its flags; see weir xray --help\n"
         "  validate    check a configuration; exit 78 if it is bad\n"
         "  config      print the resolved configuration, secrets masked (alias print-config)\n"
         "Look\n"
@@ -320,8 +322,9 @@ void cli_print_help(void)
         "      --address HOST:PORT  health: whom to ask, default 127.0.0.1:13133\n"
         "\n"
         "Most flags can be set as WEIR_<FLAG>, as in WEIR_IO=epoll. Without a configuration weir\n"
-        "starts its embedded default: StatsD on 8125, metrics to read on "
-        "http://localhost:8889/metrics.\n"
+        "starts its embedded default: StatsD on 8125, X-Ray on 2000, OTLP on 4317 and 4318,\n"
+        "metrics to read on http://localhost:8889/metrics; with a region and credentials of AWS\n"
+        "in the environment, traces to X-Ray and metrics to CloudWatch, as ADOT does on ECS.\n"
         "Signals: TERM and INT drain, a second one ends at once; HUP reloads.\n"
         "Exit codes: 0 ok, 1 failed, 2 usage, 78 bad configuration.\n";
     (void)fputs(text, stdout);

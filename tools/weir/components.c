@@ -8,16 +8,21 @@
 #include "core/processors/filter_processor.h"
 #include "core/processors/probabilistic_sampler_processor.h"
 #include "core/processors/resource_processor.h"
+#include "exporters/awsemf_exporter.h"
+#include "exporters/cloudwatchlogs_exporter.h"
 #include "exporters/debug_exporter.h"
 #include "exporters/file_exporter.h"
 #include "exporters/nop_exporter.h"
 #include "exporters/otlp_grpc_exporter.h"
 #include "exporters/otlp_http_exporter.h"
 #include "exporters/prom_pull_exporter.h"
+#include "exporters/xray_exporter.h"
 #include "io/receivers/otlp_receiver.h"
 #include "io/receivers/statsd_receiver.h"
+#include "io/receivers/xray_receiver.h"
 
 static const struct receiver_type receiver_types[] = {
+    {"awsxray", xray_receiver_new, SIGNAL_BIT(SIGNAL_TRACES)},
     {"otlp", otlp_receiver_new, SIGNALS_ALL},
     {"statsd", statsd_receiver_new, SIGNAL_BIT(SIGNAL_METRICS)},
 };
@@ -31,6 +36,9 @@ static const struct processor_type processor_types[] = {
 };
 
 static const struct exporter_type exporter_types[] = {
+    {"awscloudwatchlogs", cloudwatchlogs_exporter_new, SIGNAL_BIT(SIGNAL_LOGS), false},
+    {"awsemf", awsemf_exporter_new, SIGNAL_BIT(SIGNAL_METRICS), false},
+    {"awsxray", xray_exporter_new, SIGNAL_BIT(SIGNAL_TRACES), false},
     {"debug", debug_exporter_new, SIGNALS_ALL, false},
     {"file", file_exporter_new, SIGNALS_ALL, true},
     {"nop", nop_exporter_new, SIGNALS_ALL, false},
@@ -41,16 +49,16 @@ static const struct exporter_type exporter_types[] = {
     {"prometheus", prom_pull_exporter_new, SIGNAL_BIT(SIGNAL_METRICS), true},
 };
 
-static const char *const known_receivers[] = {"otlp", "statsd", NULL};
+static const char *const known_receivers[] = {"awsxray", "otlp", "statsd", NULL};
 static const char *const known_processors[] = {
     "attributes", "batch", "filter", "memory_limiter", "probabilistic_sampler", "resource", NULL};
 static const char *const known_exporters[] = {
-    "debug", "file", "nop", "otlp", "otlp_grpc", "otlphttp", "otlp_http", "prometheus", NULL};
+    "awscloudwatchlogs", "awsemf",   "awsxray",   "debug",      "file", "nop", "otlp",
+    "otlp_grpc",         "otlphttp", "otlp_http", "prometheus", NULL};
 static const char *const known_extensions[] = {"basicauth", "bearertokenauth", "health_check",
                                                NULL};
 
-static const char *const planned_receivers[] = {"awsxray", "awsecscontainermetrics", "prometheus",
-                                                NULL};
+static const char *const planned_receivers[] = {"awsecscontainermetrics", "prometheus", NULL};
 static const char *const planned_processors[] = {
     "resource_detection",
     "resourcedetection",
@@ -65,14 +73,7 @@ static const char *const planned_processors[] = {
     NULL,
 };
 static const char *const planned_exporters[] = {
-    "awsxray",
-    "awsemf",
-    "awscloudwatchlogs",
-    "prometheusremotewrite",
-    "prometheus_remote_write",
-    "load_balancing",
-    "loadbalancing",
-    NULL,
+    "prometheusremotewrite", "prometheus_remote_write", "load_balancing", "loadbalancing", NULL,
 };
 static const char *const planned_extensions[] = {"sigv4auth", "awsproxy", "file_storage",
                                                  "zpages",    "pprof",    NULL};

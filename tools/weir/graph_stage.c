@@ -115,6 +115,9 @@ int graph_stage_open(struct graph_stage *stage, struct pipeline *pipeline, uint3
     };
     stage->pipeline = pipeline;
     pipeline->memory = memory;
+    if (stage->prototype_count > 0) {
+        pipeline_require_otlp(pipeline); /* they read items; a batch does not */
+    }
     int err = open_shard_halves(stage, shard_count);
     if (err == 0) {
         err = egress_half_init(&stage->half, pipeline, &options);

@@ -34,6 +34,11 @@
 #define LIFE_UNUSED_MAX_BYTES ((size_t)1024 * 1024)
 /* Input that was silent for this long is over; then there is nothing to settle for. */
 #define LIFE_QUIET_MS 500
+/*
+ * Sockets of a receiver that changed leave their group for 200 ms. Were the next ones to join it
+ * meanwhile, nobody could tell the kernel which of them are to be left alone.
+ */
+#define LIFE_RELOAD_PAUSE_MS 400
 #define LIFE_DEFAULT_PATH "/etc/weir/config.yaml"
 /* Of the memory there is, for telemetry that waits, where no memory_limiter says it. */
 #define MEMORY_SHARE_PERCENT 60
@@ -184,16 +189,6 @@ static void life_on_refresh(struct timer *timer, uint64_t now_mono_ns)
     ASSERT(err == 0); /* as above */
 }
 
-static void life_on_tick(struct timer *timer, uint64_t now_mono_ns)
-{
-    struct life *life = CONTAINER_OF(timer, struct life, tick);
-    sweep_old_graphs(life);
-    step(life, now_mono_ns);
-    if (life->state != LIFE_ENDED && (life->state != LIFE_RUNNING || life->old_graph_count > 0)) {
-        arm_tick(life, now_mono_ns);
-    }
-}
-
 /* --- the log --------------------------------------------------------------------------------- */
 
 /* What the configuration says of the log counts where no flag does. */
@@ -277,6 +272,32 @@ static void reload(struct life *life)
     log_info("reloaded", LOG_SLICE("config", fresh->origin));
 }
 
+/* At once, or after a pause since the last one; what is asked for meanwhile is one reload. */
+static void reload_if_due(struct life *life, uint64_t now_mono_ns)
+{
+    if (!life->is_reload_wanted || life->state != LIFE_RUNNING ||
+        now_mono_ns < life->reload_from_mono_ns) {
+        return;
+    }
+    life->is_reload_wanted = false;
+    life->reload_from_mono_ns = now_mono_ns + LIFE_RELOAD_PAUSE_MS * CLOCK_NS_PER_MS;
+    reload(life);
+}
+
+/* --- the tick -------------------------------------------------------------------------------- */
+
+static void life_on_tick(struct timer *timer, uint64_t now_mono_ns)
+{
+    struct life *life = CONTAINER_OF(timer, struct life, tick);
+    sweep_old_graphs(life);
+    reload_if_due(life, now_mono_ns);
+    step(life, now_mono_ns);
+    if (life->state != LIFE_ENDED &&
+        (life->state != LIFE_RUNNING || life->old_graph_count > 0 || life->is_reload_wanted)) {
+        arm_tick(life, now_mono_ns);
+    }
+}
+
 /* --- signals --------------------------------------------------------------------------------- */
 
 static void on_end_signal(struct life *life)
@@ -302,9 +323,9 @@ static void life_on_signal(struct loop_poll *poll, uint32_t events)
             on_end_signal(life);
             break;
         case SIGHUP:
-            if (life->state == LIFE_RUNNING) {
-                reload(life);
-            }
+            life->is_reload_wanted = true;
+            reload_if_due(life, loop_now_mono_ns(life->loop));
+            arm_tick(life, loop_now_mono_ns(life->loop));
             break;
         case SIGUSR1:
             books_log(life->graph, "status");

@@ -64,6 +64,8 @@ struct life {
     struct timer refresh;
     struct loop_poll signals;
     int signal_fd;
+    bool is_reload_wanted;
+    uint64_t reload_from_mono_ns; /* not before */
     uint64_t reload_count;
     uint64_t reload_failed_count;
     struct log_limit turn_limit;

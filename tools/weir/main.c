@@ -2,7 +2,11 @@
 /*
  * main — the commands of weir.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "core/base/fault.h"
 #include "core/base/log.h"
@@ -13,6 +17,10 @@
 #include "tools/weir/health_command.h"
 #include "tools/weir/life.h"
 #include "tools/weir/preset.h"
+#include "tools/weir/xray_command.h"
+
+/* Every text of it at its longest, escaped. */
+#define XRAY_YAML_MAX_BYTES 65536
 
 static int load(const struct cli *cli, struct graph **graph)
 {
@@ -97,9 +105,66 @@ static int run_version(const struct cli *cli)
     return EXIT_CODE_OK;
 }
 
+/* Standard error goes to the end of a file from now on. */
+static bool log_to(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    bool is_done = fd >= 0 && dup2(fd, STDERR_FILENO) >= 0;
+    if (!is_done) {
+        (void)fprintf(stderr, "weir: %s: %s\n", path, fault_text(-errno));
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return is_done;
+}
+
+/* As the X-Ray daemon: its arguments make the configuration, the environment our own settings. */
+static int run_xray(int argc, char **argv)
+{
+    static struct xray_command command;
+    struct cli cli;
+    struct bytes text;
+    char *no_flags[] = {argv[0], NULL};
+    int code = cli_parse(&cli, 1, no_flags);
+    if (code == 0) {
+        code = xray_command_read(&command, argc - 2, argv + 2);
+    }
+    if (code != 0) {
+        return code;
+    }
+    if (command.wants_help) {
+        xray_command_print_help();
+        return EXIT_CODE_OK;
+    }
+    if (command.wants_version) {
+        return run_version(&cli);
+    }
+    if (command.log_path[0] != 0 && !log_to(command.log_path)) {
+        return EXIT_CODE_FAILED;
+    }
+    bytes_init(&text, XRAY_YAML_MAX_BYTES);
+    bytes_append(&text, "yaml:", strlen("yaml:"));
+    xray_command_write(&command, &text);
+    bytes_append_byte(&text, 0);
+    code = EXIT_CODE_FAILED;
+    if (text.err == 0 && xray_command_log_level(&command, &cli.log_level)) {
+        cli.has_log_level = true;
+        cli.uris[0] = (const char *)text.ptr;
+        cli.uri_count = 1;
+        log_init(&(struct log_options){.format = cli.log_format, .level = cli.log_level});
+        code = life_run(&cli);
+    }
+    bytes_fini(&text);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli;
+    if (argc > 1 && strcmp(argv[1], "xray") == 0) {
+        return run_xray(argc, argv);
+    }
     int code = cli_parse(&cli, argc, argv);
     if (code != 0) {
         return code;
