@@ -178,6 +178,8 @@ def test_changed_receiver_under_load_loses_nothing(start, sink):
         wait_until(lambda: weir.status()["graphs_draining"] == 0)
     assert load.refused_datagrams + other.refused_datagrams == 0
     assert sink.total("load") == sent
+    assert weir.books()["items_folded"] == sent  # of all eleven receivers
+    assert weir.books()["wire_received"] == load.sent_datagrams + other.sent_datagrams
 
 
 def test_added_and_removed_receivers(start, sink):

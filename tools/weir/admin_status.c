@@ -43,10 +43,10 @@ static void put_rows(struct json_out *json, enum stats_scope scope, const void *
     }
 }
 
-static void put_books(struct json_out *json, const struct graph *graph)
+static void put_books(struct json_out *json, const struct life *life)
 {
     struct books books;
-    books_read(graph, &books);
+    books_read(life->graph, &life->past, &books);
     json_out_key(json, slice_of_text("books"));
     json_out_open(json, '{');
     put_bool(json, "wire_balanced", books.wire_is_balanced);
@@ -178,7 +178,7 @@ void admin_page_status(const struct life *life, struct bytes *out)
     put_u64(&json, "reloads_failed", life->reload_failed_count);
     put_u64(&json, "graphs_draining", life->old_graph_count);
     put_text(&json, "instance_id", life->instance_id);
-    put_books(&json, life->graph);
+    put_books(&json, life);
     put_receivers(&json, life->graph);
     put_exporters(&json, life->graph);
     put_threads(&json, life);

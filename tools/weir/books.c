@@ -8,33 +8,50 @@
 
 #include "core/base/log.h"
 
+/* Of an instance that is gone, levels mean nothing. */
+enum books_part {
+    BOOKS_ALL,
+    BOOKS_COUNTERS,
+};
+
 /* Adds every counter of `scope` in `instance` to the same one in `sum`. */
-static void add_rows(enum stats_scope scope, void *sum, const void *instance)
+static void add_rows(enum stats_scope scope, enum books_part part, void *sum, const void *instance)
 {
     size_t count;
     const struct stats_row *rows = stats_rows(&count);
     for (size_t i = 0; i < count; i++) {
-        if (rows[i].scope == scope) {
+        if (rows[i].scope == scope && (part == BOOKS_ALL || rows[i].kind == STATS_COUNTER)) {
             struct counter *counter = (struct counter *)(void *)((char *)sum + rows[i].offset);
             counter_add(counter, stats_read(&rows[i], instance));
         }
     }
 }
 
-void books_sum_receiver(const struct receiver *receiver, struct receiver_stats *sum)
+static void add_receiver_stats(enum books_part part, const struct receiver_stats *stats,
+                               struct receiver_stats *sum)
+{
+    add_rows(STATS_RECEIVER, part, sum, stats);
+    for (uint32_t i = 0; i < STATS_LINE_REASON_MAX; i++) {
+        counter_add(&sum->line_reasons[i], counter_read(&stats->line_reasons[i]));
+    }
+}
+
+static void add_receiver(enum books_part part, const struct receiver *receiver,
+                         struct receiver_stats *sum)
 {
     for (uint32_t i = 0; i < receiver->counters_count; i++) {
-        const struct receiver_stats *stats = receiver->counters[i].stats;
-        add_rows(STATS_RECEIVER, sum, stats);
-        for (uint32_t j = 0; j < STATS_LINE_REASON_MAX; j++) {
-            counter_add(&sum->line_reasons[j], counter_read(&stats->line_reasons[j]));
-        }
+        add_receiver_stats(part, receiver->counters[i].stats, sum);
     }
+}
+
+void books_sum_receiver(const struct receiver *receiver, struct receiver_stats *sum)
+{
+    add_receiver(BOOKS_ALL, receiver, sum);
 }
 
 void books_add_processor(const struct processor *processor, struct processor_stats *sum)
 {
-    add_rows(STATS_PROCESSOR, sum, &processor->stats);
+    add_rows(STATS_PROCESSOR, BOOKS_ALL, sum, &processor->stats);
 }
 
 uint64_t books_invalid(const struct receiver_stats *sum)
@@ -48,19 +65,33 @@ uint64_t books_invalid(const struct receiver_stats *sum)
     return total;
 }
 
-void books_read(const struct graph *graph, struct books *books)
+/* What is still in the graph, and not with a successor. */
+static void add_graph(enum books_part part, const struct graph *graph, struct receiver_stats *in,
+                      struct exporter_stats *out)
 {
-    memset(books, 0, sizeof(*books));
     for (uint32_t i = 0; i < graph->receiver_count; i++) {
         if (graph->receivers[i] != NULL) {
-            books_sum_receiver(graph->receivers[i]->receiver, &books->in);
+            add_receiver(part, graph->receivers[i]->receiver, in);
         }
     }
     for (uint32_t i = 0; i < graph->exporter_count; i++) {
         if (graph->exporters[i] != NULL) {
-            add_rows(STATS_EXPORTER, &books->out, &graph->exporters[i]->exporter->stats);
+            add_rows(STATS_EXPORTER, part, out, &graph->exporters[i]->exporter->stats);
         }
     }
+}
+
+void books_retire(const struct graph *graph, struct books_past *past)
+{
+    add_graph(BOOKS_COUNTERS, graph, &past->in, &past->out);
+}
+
+void books_read(const struct graph *graph, const struct books_past *past, struct books *books)
+{
+    memset(books, 0, sizeof(*books));
+    add_receiver_stats(BOOKS_COUNTERS, &past->in, &books->in);
+    add_rows(STATS_EXPORTER, BOOKS_COUNTERS, &books->out, &past->out);
+    add_graph(BOOKS_ALL, graph, &books->in, &books->out);
     const struct receiver_stats *in = &books->in;
     const struct exporter_stats *out = &books->out;
     books->items_invalid = books_invalid(in);
@@ -82,10 +113,10 @@ void books_read(const struct graph *graph, struct books *books)
             counter_read(&out->items_held);
 }
 
-void books_log(const struct graph *graph, const char *event)
+void books_log(const struct graph *graph, const struct books_past *past, const char *event)
 {
     struct books books;
-    books_read(graph, &books);
+    books_read(graph, past, &books);
     const struct receiver_stats *in = &books.in;
     const struct exporter_stats *out = &books.out;
     bool is_balanced = books.wire_is_balanced && books.items_are_balanced && books.out_is_balanced;

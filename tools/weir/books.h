@@ -24,6 +24,12 @@ struct books {
     bool out_is_balanced;
 };
 
+/* Sums over what former graphs had and no successor took over. */
+struct books_past {
+    struct receiver_stats in;
+    struct exporter_stats out;
+};
+
 /* One receiver's counters over all its threads. */
 void books_sum_receiver(const struct receiver *receiver, struct receiver_stats *sum);
 
@@ -33,7 +39,11 @@ void books_add_processor(const struct processor *processor, struct processor_sta
 /* All refused lines and samples of such a sum. */
 uint64_t books_invalid(const struct receiver_stats *sum);
 
-void books_read(const struct graph *graph, struct books *books);
+/* The counters of a graph that is about to be freed go into `past`. */
+void books_retire(const struct graph *graph, struct books_past *past);
 
-/* One log line per book, and a warning where one does not balance. */
-void books_log(const struct graph *graph, const char *event);
+/* Everything since start: the graph, and what was before it. */
+void books_read(const struct graph *graph, const struct books_past *past, struct books *books);
+
+/* One log line, a warning where a book does not balance. */
+void books_log(const struct graph *graph, const struct books_past *past, const char *event);

@@ -123,6 +123,7 @@ static void sweep_old_graphs(struct life *life)
             graph_drain_exporters(old, clock_mono_ns() + life->cli->drain_timeout_ns);
         }
         if (is_over && graph_exporters_are_idle(old)) {
+            books_retire(old, &life->past);
             graph_free(old);
             continue;
         }
@@ -328,7 +329,7 @@ static void life_on_signal(struct loop_poll *poll, uint32_t events)
             arm_tick(life, loop_now_mono_ns(life->loop));
             break;
         case SIGUSR1:
-            books_log(life->graph, "status");
+            books_log(life->graph, &life->past, "status");
             break;
         default:
             break;
@@ -531,9 +532,10 @@ static void close_all(struct life *life)
     if (life->graph != NULL && life->egress.is_started) {
         for (uint32_t i = 0; i < life->old_graph_count; i++) {
             graph_abandon(life->old_graphs[i]);
+            books_retire(life->old_graphs[i], &life->past);
         }
         graph_abandon(life->graph);
-        books_log(life->graph, "books_closed");
+        books_log(life->graph, &life->past, "books_closed");
     }
     admin_close(life->admin);
     graph_free(life->graph);

@@ -18,6 +18,7 @@
 #include "core/engine/budget.h"
 #include "io/loop.h"
 #include "io/worker.h"
+#include "tools/weir/books.h"
 #include "tools/weir/cli.h"
 #include "tools/weir/graph.h"
 
@@ -64,6 +65,7 @@ struct life {
     struct timer refresh;
     struct loop_poll signals;
     int signal_fd;
+    struct books_past past; /* of graphs that are gone */
     bool is_reload_wanted;
     uint64_t reload_from_mono_ns; /* not before */
     uint64_t reload_count;
