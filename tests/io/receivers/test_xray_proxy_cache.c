@@ -53,7 +53,7 @@ static void test_an_answer_is_found_by_its_key_while_fresh(void **state)
 static void test_the_longest_unused_entry_makes_room(void **state)
 {
     (void)state;
-    char key[8];
+    char key[12];
     for (int i = 0; i < XRAY_PROXY_CACHE_ENTRIES; i++) {
         (void)snprintf(key, sizeof(key), "%d", i);
         store(find(key, (uint64_t)(10 + i)), key, 1000);
@@ -70,7 +70,7 @@ static void test_the_longest_unused_entry_makes_room(void **state)
 static void test_busy_entries_are_not_given_away(void **state)
 {
     (void)state;
-    char key[8];
+    char key[12];
     for (int i = 0; i < XRAY_PROXY_CACHE_ENTRIES; i++) {
         (void)snprintf(key, sizeof(key), "%d", i);
         find(key, 1)->is_fetching = true;
