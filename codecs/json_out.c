@@ -137,6 +137,13 @@ void json_out_string(struct json_out *out, struct slice text)
     append_quoted(out->bytes, text);
 }
 
+void json_out_null(struct json_out *out)
+{
+    static const char text[] = "null";
+    begin_value(out);
+    bytes_append(out->bytes, text, sizeof(text) - 1);
+}
+
 void json_out_bool(struct json_out *out, bool value)
 {
     begin_value(out);

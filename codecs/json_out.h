@@ -34,6 +34,7 @@ void json_out_key(struct json_out *out, struct slice key);
 
 /* Values. Bytes that are no UTF-8 become U+FFFD, one for each maximal ill-formed part. */
 void json_out_string(struct json_out *out, struct slice text);
+void json_out_null(struct json_out *out);
 void json_out_bool(struct json_out *out, bool value);
 void json_out_i64(struct json_out *out, int64_t value);
 void json_out_u64(struct json_out *out, uint64_t value);

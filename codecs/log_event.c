@@ -5,6 +5,7 @@
  */
 #include "codecs/log_event.h"
 
+#include "codecs/json_value.h"
 #include "codecs/log_name.h"
 #include "core/base/bounds.h"
 #include "core/otlp/otlp_field.h"
@@ -26,87 +27,7 @@ enum {
     SCOPE_VERSION = 2,
 };
 
-/* --- values ----------------------------------------------------------------------------------- */
-
-/* A list or map whose members are being written. */
-struct level {
-    struct pb_reader in;
-    bool is_map;
-};
-
-static void write_scalar(const struct otlp_value *value, struct json_out *out)
-{
-    switch (value->kind) {
-    case OTLP_VALUE_STRING:
-        json_out_string(out, value->bytes);
-        break;
-    case OTLP_VALUE_BOOL:
-        json_out_bool(out, value->boolean);
-        break;
-    case OTLP_VALUE_INT:
-        json_out_i64(out, value->integer);
-        break;
-    case OTLP_VALUE_DOUBLE:
-        json_out_f64(out, value->number);
-        break;
-    case OTLP_VALUE_BYTES:
-        json_out_base64(out, value->bytes);
-        break;
-    case OTLP_VALUE_EMPTY:
-    case OTLP_VALUE_ARRAY:
-    case OTLP_VALUE_KVLIST:
-        json_out_string(out, (struct slice){0}); /* only what nests deeper than the walk allows */
-        break;
-    }
-}
-
-static bool next_member(struct level *level, struct json_out *out, struct otlp_value *value)
-{
-    if (level->is_map) {
-        struct otlp_attr attr;
-        if (!otlp_attr_next(&level->in, OTLP_KVLIST_VALUES, &attr)) {
-            return false;
-        }
-        json_out_key(out, attr.key);
-        *value = attr.value;
-        return true;
-    }
-    struct otlp_field field;
-    if (!otlp_child_next(&level->in, OTLP_ARRAY_VALUES, &field)) {
-        return false;
-    }
-    *value = otlp_value_read(field.content);
-    return true;
-}
-
-static bool is_container(const struct otlp_value *value)
-{
-    return value->kind == OTLP_VALUE_ARRAY || value->kind == OTLP_VALUE_KVLIST;
-}
-
-void log_value_write(const struct otlp_value *value, struct json_out *out)
-{
-    struct level levels[PB_DEPTH_MAX];
-    struct otlp_value next = *value;
-    size_t depth = 0;
-    for (;;) {
-        if (is_container(&next) && depth < COUNT_OF(levels)) {
-            bool is_map = next.kind == OTLP_VALUE_KVLIST;
-            levels[depth] = (struct level){.in = pb_reader_of(next.bytes), .is_map = is_map};
-            depth++;
-            json_out_open(out, is_map ? '{' : '[');
-        } else {
-            write_scalar(&next, out);
-        }
-        while (depth > 0 && !next_member(&levels[depth - 1], out, &next)) {
-            depth--;
-            json_out_close(out, levels[depth].is_map ? '}' : ']');
-        }
-        if (depth == 0) {
-            return;
-        }
-    }
-}
+/* --- attributes ------------------------------------------------------------------------------- */
 
 /* A member with all attributes of a message; nothing where it has none. */
 static void write_attrs(struct json_out *out, struct slice name, struct slice message,
@@ -122,7 +43,7 @@ static void write_attrs(struct json_out *out, struct slice name, struct slice me
             is_open = true;
         }
         json_out_key(out, attr.key);
-        log_value_write(&attr.value, out);
+        json_value_write(out, &attr.value);
     }
     if (is_open) {
         json_out_close(out, '}');
@@ -197,7 +118,7 @@ static void write_message(struct log_events *events, struct slice record)
     json_out_open(&out, '{');
     if (body.kind != OTLP_VALUE_EMPTY) {
         json_out_key(&out, SLICE_LITERAL("body"));
-        log_value_write(&body, &out);
+        json_value_write(&out, &body);
     }
     write_number(&out, SLICE_LITERAL("severity_number"), number_of(record, RECORD_SEVERITY_NUMBER));
     write_text(&out, SLICE_LITERAL("severity_text"), text_of(record, RECORD_SEVERITY_TEXT));
@@ -225,7 +146,7 @@ static struct slice raw_message(struct log_events *events, struct slice record)
     }
     if (body.kind != OTLP_VALUE_EMPTY) {
         struct json_out out = json_out_of(&events->message);
-        log_value_write(&body, &out);
+        json_value_write(&out, &body);
     }
     return bytes_slice(&events->message);
 }

@@ -79,6 +79,3 @@ WEIR_MUST_USE int log_events_write(struct log_events *events, struct slice reque
  */
 WEIR_MUST_USE int log_events_route(struct log_events *events, struct slice document,
                                    uint64_t now_unix_ns, void *context, log_event_fn *on_event);
-
-/* Any value as JSON; bytes in base64, numbers that JSON does not have as text. */
-void log_value_write(const struct otlp_value *value, struct json_out *out);

@@ -315,7 +315,7 @@ static void put_call(struct xray_trace *t, const struct call *call)
     xray_put_text(out, SLICE_LITERAL("table_name"), call->table_name);
     if (call->tables != NULL) {
         json_out_key(out, SLICE_LITERAL("table_names"));
-        xray_put_value(out, call->tables);
+        json_value_write(out, call->tables);
     }
 }
 

@@ -116,7 +116,7 @@ static void put_annotation(struct xray_trace *t, struct slice prefix, const stru
         return;
     }
     json_out_key(&t->out, bytes_slice(&t->scratch));
-    xray_put_value(&t->out, &attr->value);
+    json_value_write(&t->out, &attr->value);
 }
 
 void xray_trace_put_annotations(struct xray_trace *t)
@@ -237,7 +237,7 @@ static void put_resource(struct xray_trace *t, bool *has_any)
             return;
         }
         json_out_key(&t->out, bytes_slice(&t->scratch));
-        xray_put_value(&t->out, &attr->value);
+        json_value_write(&t->out, &attr->value);
     }
 }
 
@@ -245,7 +245,7 @@ static void put_entry(struct xray_trace *t, const struct xray_attr *attr)
 {
     if (t->role != XRAY_ROLE_SERVICE || slice_has_prefix(attr->key, RESOURCE_PREFIX)) {
         json_out_key(&t->out, attr->key);
-        xray_put_value(&t->out, &attr->value);
+        json_value_write(&t->out, &attr->value);
     }
 }
 

@@ -120,7 +120,7 @@ static void put_link(struct json_out *out, struct slice content, const struct li
             has_attrs = true;
         }
         json_out_key(out, attr.key);
-        xray_put_value(out, &attr.value);
+        json_value_write(out, &attr.value);
     }
     if (has_attrs) {
         json_out_close(out, '}');

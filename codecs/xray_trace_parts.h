@@ -13,6 +13,7 @@
 
 #include "codecs/bytes.h"
 #include "codecs/json_out.h"
+#include "codecs/json_value.h"
 #include "codecs/xray_trace.h"
 #include "codecs/xray_trace_attrs.h"
 #include "core/base/slice.h"
@@ -114,9 +115,6 @@ void xray_put_text_or_null(struct json_out *out, struct slice key, struct slice 
 
 /* Appends a literal value: digits, `null`, or the text of an object; needs no comma before it. */
 void xray_put_raw(struct json_out *out, struct slice raw);
-
-/* Any value as its JSON; nesting is bounded by the walk before. */
-void xray_put_value(struct json_out *out, const struct otlp_value *value);
 
 /* Is the span kind one that calls somebody? */
 static inline bool xray_is_outgoing(enum xray_span_kind kind)

@@ -130,7 +130,7 @@ static void test_a_full_record_has_all_members_in_order(void **state)
         "{\"body\":\"say \\\"x\\\"\",\"severity_number\":9,\"severity_text\":\"INFO\","
         "\"dropped_attributes_count\":2,\"flags\":1,"
         "\"trace_id\":\"5b8efff798038103d269b633813fc60c\",\"span_id\":\"eee19b7ec3c1b174\","
-        "\"attributes\":{\"d\":1.5,\"k\":{\"l\":[1,\"\",[]]}},"
+        "\"attributes\":{\"d\":1.5,\"k\":{\"l\":[1,null,[]]}},"
         "\"scope\":{\"name\":\"lib\",\"version\":\"1.2\",\"attributes\":{\"a\":true}},"
         "\"resource\":{\"service.name\":\"web\",\"n\":-3}}");
     end();

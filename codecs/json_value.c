@@ -1,39 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * xray_trace_value — attribute values as JSON, with their types.
- *
- * Nesting is followed with a stack of its own; the walk that let the part in bounds its depth.
+ * json_value — nesting is followed with a stack of its own, whose depth the walk bounded.
  */
-#include "codecs/xray_trace_parts.h"
+#include "codecs/json_value.h"
+
 #include "core/base/bounds.h"
 #include "core/otlp/otlp_field.h"
-
-void xray_put_raw(struct json_out *out, struct slice raw)
-{
-    ASSERT(!out->needs_comma);
-    bytes_append(out->bytes, raw.ptr, raw.len);
-    out->needs_comma = true;
-}
-
-void xray_put_text_or_null(struct json_out *out, struct slice key, struct slice text)
-{
-    json_out_key(out, key);
-    if (text.len > 0) {
-        json_out_string(out, text);
-    } else {
-        xray_put_raw(out, SLICE_LITERAL("null"));
-    }
-}
-
-/* json_out puts commas before its own values; null is not among them. */
-static void put_null(struct json_out *out)
-{
-    if (out->needs_comma) {
-        bytes_append_byte(out->bytes, ',');
-    }
-    out->needs_comma = false;
-    xray_put_raw(out, SLICE_LITERAL("null"));
-}
 
 /* An array or a list being gone through. */
 struct level {
@@ -46,7 +18,7 @@ static bool put_flat(struct json_out *out, const struct otlp_value *value)
 {
     switch (value->kind) {
     case OTLP_VALUE_EMPTY:
-        put_null(out);
+        json_out_null(out);
         break;
     case OTLP_VALUE_STRING:
         json_out_string(out, value->bytes);
@@ -99,7 +71,7 @@ static struct level level_of(const struct otlp_value *value)
                           .is_list = value->kind == OTLP_VALUE_KVLIST};
 }
 
-void xray_put_value(struct json_out *out, const struct otlp_value *value)
+void json_value_write(struct json_out *out, const struct otlp_value *value)
 {
     struct level levels[PB_DEPTH_MAX];
     size_t depth = 0;
