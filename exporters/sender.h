@@ -57,8 +57,7 @@ enum send_outcome {
 /* What came of one attempt. Slices are borrowed until sender_done returns. */
 struct send_result {
     enum send_outcome outcome;
-    uint64_t
-        rejected_items; /* SEND_ACCEPTED only: partial success; never more than the batch has */
+    uint64_t rejected_items; /* SEND_ACCEPTED only: partial success; at most the batch's */
     uint64_t retry_after_ns; /* SEND_RETRYABLE only: the least the peer asked for, 0 for none */
     uint32_t status;         /* of the peer's protocol, for the log; 0 when none came */
     struct slice reason;     /* the peer's words or ours, for the log; any bytes */
