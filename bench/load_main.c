@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weir-bench — StatsD or OTLP load on loopback, a sink for what comes out, and a measured run of
- * both.
+ * weir-bench — StatsD, OTLP or X-Ray load on loopback, a sink for what comes out, and a measured
+ * run of both.
  *
  * `statsd` sends, `sink` counts, `run` does both around a server that it starts itself; `otlp`,
- * `otlp-sink` and `otlp-run` do the same with OTLP. The table goes to stderr, one JSON object per
- * line to stdout.
+ * `otlp-sink` and `otlp-run` do the same with OTLP, `xray`, `xray-sink` and `xray-run` with
+ * segments. The table goes to stderr, one JSON object per line to stdout.
  */
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,6 +19,7 @@
 #include "bench/otlp/otlp_command.h"
 #include "bench/server_process.h"
 #include "bench/sink_http.h"
+#include "bench/xray/xray_command.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
 
@@ -96,6 +97,7 @@ static int main_usage(FILE *to, int status)
                       "`run` sets WEIR_BENCH_SINK to the URL of its sink for the server.\n\n");
     load_options_print(to);
     otlp_command_print(to);
+    xray_command_print(to);
     return status;
 }
 
@@ -113,6 +115,9 @@ int main(int argc, char **argv)
     (void)sigaction(SIGTERM, &action, NULL);
     if (otlp_command_is(argv[1])) {
         return otlp_command_main(argc, argv, &main_is_cancelled);
+    }
+    if (xray_command_is(argv[1])) {
+        return xray_command_main(argc, argv, &main_is_cancelled);
     }
     if (load_options_parse(&options, argc, argv, 2) != 0) {
         return EXIT_USAGE;

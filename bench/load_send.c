@@ -133,6 +133,13 @@ static uint32_t sender_run_count(const struct load_sender *s, uint64_t lines_max
     return count;
 }
 
+static void sender_stamp(const struct load_sender *s, uint32_t count)
+{
+    if (s->stamp != NULL) {
+        s->stamp->apply(s->stamp, s->position.pass_count, s->position.datagram_index, count);
+    }
+}
+
 /* The newline between two datagrams has no place in a segmented send: one iovec for each. */
 static void sender_segmented(struct load_sender *s, int fd, uint64_t lines_max)
 {
@@ -159,6 +166,7 @@ static void sender_segmented(struct load_sender *s, int fd, uint64_t lines_max)
         message.msg_control = &control;
         message.msg_controllen = sizeof(control.bytes);
     }
+    sender_stamp(s, count);
     s->call_count++;
     if (sendmsg(fd, &message, MSG_NOSIGNAL) < 0) {
         sender_fail(s, -errno);
@@ -187,6 +195,7 @@ static void sender_plain(struct load_sender *s, int fd, uint64_t lines_max)
         };
         count++;
     }
+    sender_stamp(s, count);
     s->call_count++;
     const int sent = sendmmsg(fd, messages, count, MSG_NOSIGNAL);
     if (sent < 0) {

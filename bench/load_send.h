@@ -4,7 +4,8 @@
  *
  * All flows share one position in the corpus and take turns per system call, so what was sent is
  * always a whole number of passes and the beginning of one more: that is what makes the check by
- * value possible. One thread; blocking calls with a time limit.
+ * value possible. One thread; blocking calls with a time limit. A corpus whose datagrams must
+ * differ from pass to pass has a stamp, which overwrites what differs right before they leave.
  */
 #pragma once
 
@@ -20,8 +21,18 @@
 #define LOAD_SEND_STALL_S 5
 #define LOAD_SEND_ERRORS_MAX 1000u
 
+/*
+ * A stamp, embedded in what it works on. `apply` is called before each system call of a datagram
+ * socket, with the datagrams it may send: `count` from `index` on, in pass `pass_count`. Those that
+ * did not leave come again, with the same numbers.
+ */
+struct load_stamp {
+    void (*apply)(struct load_stamp *stamp, uint64_t pass_count, uint32_t index, uint32_t count);
+};
+
 struct load_sender {
     const struct corpus *corpus; /* borrowed until load_sender_fini */
+    struct load_stamp *stamp;    /* the same; NULL: datagrams leave as they are */
     int *fds;                    /* owned array of owned descriptors */
     struct corpus_position position;
     uint64_t sent_datagrams; /* for streams: runs of lines */

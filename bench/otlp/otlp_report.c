@@ -8,28 +8,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static double report_ratio(double part, double whole)
-{
-    return whole > 0 ? part / whole : 0;
-}
-
-static double report_since_s(uint64_t first_ns, uint64_t last_ns)
-{
-    return last_ns > first_ns ? (double)(last_ns - first_ns) / 1e9 : 0;
-}
-
-/* From schedstat, which is exact; from ticks where the kernel keeps none. */
-static double report_cpu_s(const struct proc_cpu *first, const struct proc_cpu *last)
-{
-    if (last->run_ns > first->run_ns) {
-        return report_since_s(first->run_ns, last->run_ns);
-    }
-    return report_since_s(first->user_ns + first->system_ns, last->user_ns + last->system_ns);
-}
+#include "bench/proc_use.h"
 
 static double report_phase_s(const struct otlp_result *r, enum otlp_phase_name name)
 {
-    return report_since_s(r->tallies[name].started_mono_ns, r->tallies[name].ended_mono_ns);
+    return proc_use_since_s(r->tallies[name].started_mono_ns, r->tallies[name].ended_mono_ns);
 }
 
 static double report_phase_items(const struct otlp_options *o, const struct otlp_result *r,
@@ -57,36 +40,29 @@ static double report_all_items(const struct otlp_options *o, const struct otlp_r
 struct otlp_figures otlp_report_figures(const struct otlp_options *o, const struct otlp_result *r)
 {
     const struct otlp_tally *tally = &r->tallies[OTLP_PHASE_MAIN];
-    const struct proc_sample *a = &r->first;
-    const struct proc_sample *b = &r->last;
+    const struct proc_use use = proc_use_between(&r->first, &r->last);
+    const struct proc_use load = proc_use_between(&r->first, &r->main_end);
     const double main_s = report_phase_s(r, OTLP_PHASE_MAIN);
     const double items = report_phase_items(o, r, OTLP_PHASE_MAIN);
     const double all_items = report_all_items(o, r);
     const double millions = all_items / 1e6;
-    const double cpu_s = report_cpu_s(&a->process, &b->process);
-    const double shard_s = report_cpu_s(&a->role[PROC_ROLE_SHARD], &b->role[PROC_ROLE_SHARD]);
-    const double egress_s = report_cpu_s(&a->role[PROC_ROLE_EGRESS], &b->role[PROC_ROLE_EGRESS]);
-    const double other_s = report_cpu_s(&a->role[PROC_ROLE_OTHER], &b->role[PROC_ROLE_OTHER]);
     const double after_s = report_phase_s(r, OTLP_PHASE_AFTER);
-    const double rate = report_ratio(items, main_s);
-    const double after_rate = report_ratio(report_phase_items(o, r, OTLP_PHASE_AFTER), after_s);
+    const double rate = proc_use_ratio(items, main_s);
+    const double after_rate = proc_use_ratio(report_phase_items(o, r, OTLP_PHASE_AFTER), after_s);
     return (struct otlp_figures){
-        .acked_items_per_s = report_ratio(
+        .acked_items_per_s = proc_use_ratio(
             (double)tally->outcome_counts[OTLP_OUTCOME_OK] * o->corpus.item_count, main_s),
         .arrived_items_per_s = rate,
-        .cpu_per_million_s = report_ratio(cpu_s, millions),
-        .user_per_million_s =
-            report_ratio(report_since_s(a->process.user_ns, b->process.user_ns), millions),
-        .system_per_million_s =
-            report_ratio(report_since_s(a->process.system_ns, b->process.system_ns), millions),
-        .shard_per_million_s = report_ratio(shard_s, millions),
-        .egress_per_million_s = report_ratio(egress_s, millions),
-        .other_per_million_s = report_ratio(other_s, millions),
-        .items_per_core_s = report_ratio(all_items, cpu_s),
-        .server_core_percent =
-            100 * report_ratio(report_cpu_s(&a->process, &r->main_end.process), main_s),
-        .bench_core_percent = 100 * report_ratio((double)r->bench_cpu_ns / 1e9, main_s),
-        .after_rate_ratio = report_ratio(after_rate, rate),
+        .cpu_per_million_s = proc_use_ratio(use.cpu_s, millions),
+        .user_per_million_s = proc_use_ratio(use.user_s, millions),
+        .system_per_million_s = proc_use_ratio(use.system_s, millions),
+        .shard_per_million_s = proc_use_ratio(use.role_s[PROC_ROLE_SHARD], millions),
+        .egress_per_million_s = proc_use_ratio(use.role_s[PROC_ROLE_EGRESS], millions),
+        .other_per_million_s = proc_use_ratio(use.role_s[PROC_ROLE_OTHER], millions),
+        .items_per_core_s = proc_use_ratio(all_items, use.cpu_s),
+        .server_core_percent = 100 * proc_use_ratio(load.cpu_s, main_s),
+        .bench_core_percent = 100 * proc_use_ratio((double)r->bench_cpu_ns / 1e9, main_s),
+        .after_rate_ratio = proc_use_ratio(after_rate, rate),
     };
 }
 
@@ -114,7 +90,8 @@ static void report_table_tally(const char *title, const struct otlp_tally *tally
         "  %-15s %" PRIu64 " requests in %.2f s, %.0f MB: ok %" PRIu64 ", refused %" PRIu64
         ", failed %" PRIu64 ", unanswered %" PRIu64 "; unsent %" PRIu64 ", sent again %" PRIu64
         "\n",
-        title, tally->submitted_count, report_since_s(tally->started_mono_ns, tally->ended_mono_ns),
+        title, tally->submitted_count,
+        proc_use_since_s(tally->started_mono_ns, tally->ended_mono_ns),
         report_mb(tally->wire_bytes), tally->outcome_counts[OTLP_OUTCOME_OK],
         tally->outcome_counts[OTLP_OUTCOME_REFUSED], tally->outcome_counts[OTLP_OUTCOME_FAILED],
         tally->outcome_counts[OTLP_OUTCOME_UNANSWERED], tally->unsent_count, tally->resent_count);
@@ -190,7 +167,7 @@ static void report_json_tally(const char *name, const struct otlp_tally *t)
     printf(",\"%s\":{\"seconds\":%.6f,\"sent_requests\":%" PRIu64 ",\"sent_bytes\":%" PRIu64
            ",\"ok\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"failed\":%" PRIu64
            ",\"unanswered\":%" PRIu64 ",\"unsent\":%" PRIu64 ",\"resent\":%" PRIu64 "}",
-           name, report_since_s(t->started_mono_ns, t->ended_mono_ns), t->submitted_count,
+           name, proc_use_since_s(t->started_mono_ns, t->ended_mono_ns), t->submitted_count,
            t->wire_bytes, t->outcome_counts[OTLP_OUTCOME_OK],
            t->outcome_counts[OTLP_OUTCOME_REFUSED], t->outcome_counts[OTLP_OUTCOME_FAILED],
            t->outcome_counts[OTLP_OUTCOME_UNANSWERED], t->unsent_count, t->resent_count);
