@@ -123,7 +123,7 @@ static void test_why_connections_were_ended_is_counted(void **state)
     (void)close(silent);
     OTLP_RIG_AWAIT(&rig, ended_silent, 1);
     int slow = otlp_client_connect(rig.port);
-    otlp_client_send(slow, "POST /v1/traces HTTP/1.1\r\nHo", 30);
+    otlp_client_send(slow, "POST /v1/traces HTTP/1.1\r\nHo", 28);
     assert_true(otlp_client_is_closed(slow));
     (void)close(slow);
     OTLP_RIG_AWAIT(&rig, ended_timeout, 1);
