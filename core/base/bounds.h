@@ -145,3 +145,10 @@
 /* Parentheses, `not`, `and` and `or` that wait for their right side. */
 #define CONDITION_DEPTH_MAX 64
 #define CONDITION_PATH_MAX_BYTES 128
+
+/* --- resource detection ----------------------------------------------------------------------- */
+
+/* Tags an EC2 instance can have are 50; the other lists of its configuration are shorter. */
+#define RESOURCE_DETECT_TEXTS_MAX 64
+/* Keys and values of one detector: the environment gives at most 128 KiB to one variable. */
+#define RESOURCE_DETECTED_MAX_BYTES (512 * 1024)

@@ -37,6 +37,19 @@ struct processor_ops {
      * were walked before.
      */
     int (*process)(struct processor *processor, struct processor_turn *turn, struct part *part);
+    /*
+     * Optional, with `prepare`. On the main thread, before anything flows: takes over what `elder`,
+     * of the same type, found out when it was prepared. `is_sibling`: it stands in the same graph,
+     * else in the one that runs. True where nothing is left to be found out; `elder` must not
+     * notice.
+     */
+    bool (*inherit)(struct processor *prototype, const struct processor *elder, bool is_sibling);
+    /*
+     * Optional. Once, on the main thread, before anything flows: finds out what the settings leave
+     * open, and may block for as long as they allow. Clones made before see the result. 0 or
+     * -ENOMEM.
+     */
+    int (*prepare)(struct processor *prototype);
     /* An instance for another thread; borrows the settings of `prototype`, which outlives it. */
     int (*clone)(const struct processor *prototype, struct processor **out);
     /* Frees it. Once. */

@@ -207,7 +207,8 @@ def test_components():
     shown = json.loads(run_command("components", "--json").stdout)
     assert shown["receivers"] == ["awsxray", "otlp", "statsd"]
     assert shown["processors"] == ["attributes", "batch", "filter", "memory_limiter",
-                                   "probabilistic_sampler", "resource"]
+                                   "probabilistic_sampler", "resource", "resource_detection",
+                                   "resourcedetection"]
     assert shown["exporters"] == ["awscloudwatchlogs", "awsemf", "awsxray", "debug", "file", "nop",
                                   "otlp", "otlp_grpc", "otlphttp", "otlp_http", "prometheus"]
     listed = run_command("components").stdout.splitlines()

@@ -7,6 +7,7 @@
 #include "core/processors/attributes_processor.h"
 #include "core/processors/filter_processor.h"
 #include "core/processors/probabilistic_sampler_processor.h"
+#include "core/processors/resource_detection_processor.h"
 #include "core/processors/resource_processor.h"
 #include "exporters/awsemf_exporter.h"
 #include "exporters/cloudwatchlogs_exporter.h"
@@ -17,6 +18,7 @@
 #include "exporters/otlp_http_exporter.h"
 #include "exporters/prom_pull_exporter.h"
 #include "exporters/xray_exporter.h"
+#include "io/aws/metadata.h"
 #include "io/receivers/otlp_receiver.h"
 #include "io/receivers/statsd_receiver.h"
 #include "io/receivers/xray_receiver.h"
@@ -27,12 +29,21 @@ static const struct receiver_type receiver_types[] = {
     {"statsd", statsd_receiver_new, SIGNAL_BIT(SIGNAL_METRICS)},
 };
 
+/* The detectors speak HTTP, which processors do not. */
+static int resource_detection_new(struct config_reader *config, const char *id, enum signal signal,
+                                  struct processor **out)
+{
+    return resource_detection_processor_new(config, id, signal, metadata_detect, out);
+}
+
 /* `batch` and `memory_limiter` are no processors of this kind: tools/weir/graph_stage.c. */
 static const struct processor_type processor_types[] = {
     {"attributes", attributes_processor_new},
     {"filter", filter_processor_new},
     {"probabilistic_sampler", probabilistic_sampler_processor_new},
     {"resource", resource_processor_new},
+    {"resource_detection", resource_detection_new},
+    {"resourcedetection", resource_detection_new},
 };
 
 static const struct exporter_type exporter_types[] = {
@@ -50,8 +61,15 @@ static const struct exporter_type exporter_types[] = {
 };
 
 static const char *const known_receivers[] = {"awsxray", "otlp", "statsd", NULL};
-static const char *const known_processors[] = {
-    "attributes", "batch", "filter", "memory_limiter", "probabilistic_sampler", "resource", NULL};
+static const char *const known_processors[] = {"attributes",
+                                               "batch",
+                                               "filter",
+                                               "memory_limiter",
+                                               "probabilistic_sampler",
+                                               "resource",
+                                               "resource_detection",
+                                               "resourcedetection",
+                                               NULL};
 static const char *const known_exporters[] = {
     "awscloudwatchlogs", "awsemf",   "awsxray",   "debug",      "file", "nop", "otlp",
     "otlp_grpc",         "otlphttp", "otlp_http", "prometheus", NULL};
@@ -60,8 +78,6 @@ static const char *const known_extensions[] = {"basicauth", "bearertokenauth", "
 
 static const char *const planned_receivers[] = {"awsecscontainermetrics", "prometheus", NULL};
 static const char *const planned_processors[] = {
-    "resource_detection",
-    "resourcedetection",
     "span",
     "metrics_transform",
     "metricstransform",

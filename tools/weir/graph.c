@@ -2,8 +2,9 @@
 /*
  * graph — opening, adopting, draining and closing.
  *
- * Order of opening: receivers bind, exporters open, pipelines connect, receivers start. Exporters
- * and pipelines belong to the egress thread, so they are touched by worker_call only.
+ * Order of opening: receivers bind, processors prepare, exporters open, pipelines connect,
+ * receivers start. Exporters and pipelines belong to the egress thread, so they are touched by
+ * worker_call only.
  */
 #include "tools/weir/graph.h"
 
@@ -14,6 +15,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "tools/weir/graph_build.h"
+#include "tools/weir/graph_prepare.h"
 
 /* --- adopting -------------------------------------------------------------------------------- */
 
@@ -288,8 +290,18 @@ int graph_open(struct graph *graph, struct graph *old, struct receiver_home *hom
     graph->egress = home->egress;
     graph->home = home;
     int err = open_stages(graph);
+    /*
+     * Preparing may take seconds. At start sockets are bound before, so that what comes meanwhile
+     * waits in them; on a reload new ones must not lie unread beside those that are read.
+     */
+    if (err == 0 && old != NULL) {
+        err = graph_prepare(graph, old);
+    }
     if (err == 0) {
         err = open_receivers(graph, old, home);
+    }
+    if (err == 0 && old == NULL) {
+        err = graph_prepare(graph, NULL);
     }
     if (err != 0) {
         return err;
