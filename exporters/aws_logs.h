@@ -29,6 +29,7 @@
 #include "exporters/aws_logs_create.h"
 #include "exporters/aws_logs_events.h"
 #include "exporters/aws_logs_names.h"
+#include "exporters/rejects.h"
 #include "exporters/sender.h"
 #include "io/aws/signed_request.h"
 
@@ -55,7 +56,6 @@ struct aws_logs {
     struct aws_limiter limiter;
     struct exporter_stats *stats;
     bool says_emf;
-    uint64_t refused_event_count; /* by us or by the service, one by one */
 };
 
 /* 0, -ENOMEM or what aws_client_open says; aws_logs_close is safe after either. */
@@ -109,6 +109,7 @@ struct aws_logs_job {
     uint64_t taken_event_count;
     uint64_t taken_items;
     uint64_t rejected_items;
+    struct rejects rejects; /* why, of events that were refused one by one */
     uint64_t started_count; /* requests of this attempt */
     uint64_t retry_after_ms;
     uint64_t timeout_ms;
@@ -142,8 +143,12 @@ void aws_logs_job_clear(struct aws_logs_job *job);
  */
 WEIR_MUST_USE int aws_logs_job_add(struct aws_logs_job *job, const struct aws_logs_record *record);
 
-/* Items that never became an event are rejected with the batch; `why` is static, for the log. */
-void aws_logs_job_refuse(struct aws_logs_job *job, uint64_t item_count, const char *why);
+/*
+ * Items that never became an event are rejected with the batch, for the reasons in `rejects`; `why`
+ * is static, for the log.
+ */
+void aws_logs_job_refuse(struct aws_logs_job *job, uint64_t item_count,
+                         const struct rejects *rejects, const char *why);
 
 /*
  * aws_logs_job_start — one attempt for everything that was neither taken nor refused yet.

@@ -28,10 +28,10 @@ static bool read_info(struct json_reader *in, size_t event_count, struct aws_log
             /* negative or no integer: nothing that points into the request */
         } else if (json_text_equals(name, SLICE_LITERAL("tooNewLogEventStartIndex"))) {
             taken->limit_index = at_most(index, taken->limit_index);
-        } else if (json_text_equals(name, SLICE_LITERAL("tooOldLogEventEndIndex")) ||
-                   json_text_equals(name, SLICE_LITERAL("expiredLogEventEndIndex"))) {
-            size_t end = at_most(index, event_count);
-            taken->first_index = end > taken->first_index ? end : taken->first_index;
+        } else if (json_text_equals(name, SLICE_LITERAL("tooOldLogEventEndIndex"))) {
+            taken->too_old_index = at_most(index, event_count);
+        } else if (json_text_equals(name, SLICE_LITERAL("expiredLogEventEndIndex"))) {
+            taken->first_index = at_most(index, event_count);
         }
         token = json_next(in);
     }
@@ -63,8 +63,10 @@ struct aws_logs_taken aws_logs_answer_read(struct slice body, size_t event_count
     if (json_next(&in) != JSON_TOKEN_OBJECT_OPEN || !read_members(&in, event_count, &taken)) {
         return all;
     }
-    if (taken.first_index > taken.limit_index) {
-        taken.first_index = taken.limit_index; /* the two ends met */
+    if (taken.first_index < taken.too_old_index) {
+        taken.first_index = taken.too_old_index; /* what is too old has expired as well */
     }
+    taken.first_index = at_most(taken.first_index, taken.limit_index); /* the two ends met */
+    taken.too_old_index = at_most(taken.too_old_index, taken.limit_index);
     return taken;
 }

@@ -12,8 +12,12 @@
 
 #include "core/base/slice.h"
 
-/* The events from first_index on, before limit_index, were taken; maybe none. */
+/*
+ * The events from first_index on, before limit_index, were taken; maybe none. Those before
+ * too_old_index were too old, from there to first_index expired, and from limit_index on too new.
+ */
 struct aws_logs_taken {
+    size_t too_old_index;
     size_t first_index;
     size_t limit_index;
 };

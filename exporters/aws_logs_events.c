@@ -46,6 +46,7 @@ static int refuse(struct aws_logs_events *events, const struct aws_logs_entry *e
                   enum aws_logs_refusal why)
 {
     events->refused_count[why]++;
+    events->last_refusal = why;
     events->refused_items += entry->item_count;
     return 0;
 }

@@ -73,6 +73,7 @@ struct aws_logs_events {
     size_t cut_count; /* events that stand in a request */
     uint64_t refused_count[AWS_LOGS_REFUSAL_COUNT];
     uint64_t refused_items;
+    enum aws_logs_refusal last_refusal; /* of the event that was refused last */
 };
 
 /* A request: neighbours in the sorted list, at least one. */

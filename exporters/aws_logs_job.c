@@ -101,18 +101,31 @@ static void decide(struct aws_logs_put *put, enum aws_logs_put_state state)
     }
 }
 
+/* Items of the events of a request from `first_index` of it to before `limit_index`. */
+static uint64_t items_between(const struct aws_logs_put *put, size_t first_index,
+                              size_t limit_index)
+{
+    return aws_logs_events_items(&put->job->events, put->cut.first_index + first_index,
+                                 limit_index - first_index);
+}
+
 static void take_success(struct aws_logs_put *put, struct slice body)
 {
     struct aws_logs_job *job = put->job;
+    struct exporter_stats *stats = job->logs->stats;
     struct aws_logs_taken taken = aws_logs_answer_read(body, put->cut.count);
     size_t taken_count = taken.limit_index - taken.first_index;
-    size_t first = put->cut.first_index + taken.first_index;
-    uint64_t taken_items = aws_logs_events_items(&job->events, first, taken_count);
+    uint64_t taken_items = items_between(put, taken.first_index, taken.limit_index);
     job->taken_event_count += taken_count;
     job->taken_items += taken_items;
     job->rejected_items += put->cut.item_count - taken_items;
+    rejects_add(&job->rejects, &stats->items_rejected_too_old,
+                items_between(put, 0, taken.too_old_index));
+    rejects_add(&job->rejects, &stats->items_rejected_expired,
+                items_between(put, taken.too_old_index, taken.first_index));
+    rejects_add(&job->rejects, &stats->items_rejected_too_new,
+                items_between(put, taken.limit_index, put->cut.count));
     if (taken_count < put->cut.count) {
-        job->logs->refused_event_count += put->cut.count - taken_count;
         say(job->refusal, "rejectedLogEventsInfo", SLICE_LITERAL("too old, too new or expired"));
     }
     decide(put, AWS_LOGS_PUT_DONE);
@@ -122,7 +135,6 @@ static void refuse_all(struct aws_logs_put *put)
 {
     put->job->was_refused = true;
     put->job->rejected_items += put->cut.item_count;
-    put->job->logs->refused_event_count += put->cut.count;
     decide(put, AWS_LOGS_PUT_DONE);
 }
 
@@ -239,12 +251,21 @@ static void take_permanent(struct aws_logs_put *put, const struct aws_answer *an
     }
 }
 
+/* What was sent again on the way, because a kept connection ended without an answer. */
+static void count_repeats(struct exporter_stats *stats, const struct aws_answer *answer)
+{
+    counter_add(&stats->requests_sent, answer->repeat_count);
+    counter_add(&stats->requests_retried, answer->repeat_count);
+    counter_add(&stats->requests_repeated_unknown, answer->repeat_count);
+}
+
 static void put_on_done(struct aws_request *request, const struct aws_answer *answer)
 {
     struct aws_logs_put *put = CONTAINER_OF(request, struct aws_logs_put, request);
     struct aws_logs_job *job = put->job;
     ASSERT(put->state == AWS_LOGS_PUT_SENDING);
     put->is_unknown = answer->was_sent && !answer->was_answered;
+    count_repeats(job->logs->stats, answer);
     if (answer->outcome != AWS_OK) {
         job->status = answer->status;
         say_answer(job->reason, answer);
@@ -433,9 +454,25 @@ void aws_logs_job_clear(struct aws_logs_job *job)
     job->taken_event_count = 0;
     job->taken_items = 0;
     job->rejected_items = 0;
+    job->rejects.count = 0;
     job->reason[0] = '\0';
     job->refusal[0] = '\0';
     job->status = 0;
+}
+
+static struct counter *counter_of(struct exporter_stats *stats, enum aws_logs_refusal refusal)
+{
+    switch (refusal) {
+    case AWS_LOGS_EMPTY:
+        return &stats->items_rejected_empty;
+    case AWS_LOGS_TOO_LARGE:
+        return &stats->items_rejected_event_too_large;
+    case AWS_LOGS_TOO_OLD:
+        return &stats->items_rejected_too_old;
+    case AWS_LOGS_TOO_NEW:
+        return &stats->items_rejected_too_new;
+    }
+    return &stats->items_rejected;
 }
 
 int aws_logs_job_add(struct aws_logs_job *job, const struct aws_logs_record *record)
@@ -455,15 +492,19 @@ int aws_logs_job_add(struct aws_logs_job *job, const struct aws_logs_record *rec
     err = aws_logs_events_add(&job->events, &entry, now_unix_ms);
     bool was_added = job->events.count > count_before;
     entry.stream->use_count += was_added ? 1 : 0;
-    job->logs->refused_event_count += err == 0 && !was_added ? 1 : 0;
+    if (err == 0 && !was_added) {
+        rejects_add(&job->rejects, counter_of(job->logs->stats, job->events.last_refusal),
+                    record->item_count);
+    }
     return err;
 }
 
-void aws_logs_job_refuse(struct aws_logs_job *job, uint64_t item_count, const char *why)
+void aws_logs_job_refuse(struct aws_logs_job *job, uint64_t item_count,
+                         const struct rejects *rejects, const char *why)
 {
     job->was_refused = true;
     job->rejected_items += item_count;
-    job->logs->refused_event_count++;
+    rejects_add_all(&job->rejects, rejects);
     say(job->refusal, why, (struct slice){0});
 }
 

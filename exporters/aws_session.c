@@ -18,6 +18,7 @@
 #define REQUEST_TIMEOUT_DEFAULT_S 30
 #define REQUEST_TIMEOUT_MAX_S 86400
 #define REGION_MAX_BYTES 32
+#define RETRIES_MAX 1000000
 
 /* A NUL-terminated copy, "" where the key is not set. */
 static int read_text(struct config_reader *r, const char *key, struct arena *texts,
@@ -71,14 +72,17 @@ static void judge(struct config_reader *r, const struct aws_session_config *s)
     }
 }
 
-/* The reference gives up after so many attempts; here a batch is kept as long as the queue may. */
-static void read_retries(struct config_reader *r)
+/*
+ * Where it is not written, retry_on_failure alone says how long to try: two repeats within a second
+ * would lose a batch to the shortest outage.
+ */
+static uint32_t read_attempts(struct config_reader *r)
 {
-    uint64_t retries_max = 0;
-    if (config_read_u64(r, "max_retries", 0, &retries_max)) {
-        config_caution(r, "max_retries",
-                       "max_retries has no effect: retry_on_failure says how long to try");
+    uint32_t retries_max = 0;
+    if (!config_read_u32(r, "max_retries", 0, RETRIES_MAX, &retries_max)) {
+        return 0;
     }
+    return retries_max + 1;
 }
 
 int aws_session_config_read(struct config_reader *r, struct arena *texts,
@@ -106,7 +110,7 @@ int aws_session_config_read(struct config_reader *r, struct arena *texts,
     config_read_u32(r, "num_workers", WORKERS_DEFAULT, SENDER_CONSUMERS_MAX, &out->worker_count);
     config_read_u64(r, "request_timeout_seconds", REQUEST_TIMEOUT_DEFAULT_S,
                     &out->request_timeout_s);
-    read_retries(r);
+    out->attempts_max = read_attempts(r);
     if (out->worker_count == 0) {
         config_refuse(r, "num_workers", "num_workers must be positive");
         out->worker_count = WORKERS_DEFAULT;
@@ -131,6 +135,7 @@ void aws_session_sender_read(struct config_reader *r, const struct aws_session_c
                              struct sender_config *out)
 {
     sender_config_read(r, session->request_timeout_s * CLOCK_NS_PER_S, out);
+    out->attempts_max = session->attempts_max;
     if (!names_consumers(r)) {
         out->consumer_count = session->worker_count;
     }

@@ -33,6 +33,7 @@ struct aws_session_config {
     bool is_local_mode;
     uint32_t worker_count; /* `num_workers`: requests in flight where the queue does not say */
     uint64_t request_timeout_s;
+    uint32_t attempts_max; /* `max_retries` and the first one; 0 where it is not written */
 };
 
 /*
@@ -40,8 +41,7 @@ struct aws_session_config {
  *
  *   texts   takes copies of all texts; must outlive `out` and the clients made from it
  *
- * Does not finish the reader; complaints go to its report. `max_retries` is accepted with a
- * warning: attempts are decided by `retry_on_failure`. Returns 0 or -ENOMEM.
+ * Does not finish the reader; complaints go to its report. Returns 0 or -ENOMEM.
  */
 WEIR_MUST_USE int aws_session_config_read(struct config_reader *r, struct arena *texts,
                                           struct aws_session_config *out);
@@ -50,7 +50,8 @@ WEIR_MUST_USE int aws_session_config_read(struct config_reader *r, struct arena 
  * aws_session_sender_read — `timeout`, `sending_queue` and `retry_on_failure` of the same section.
  *
  * `request_timeout_seconds` is the default of `timeout`, and `num_workers` that of
- * `sending_queue.num_consumers`. Complaints go to the reader's report.
+ * `sending_queue.num_consumers`; `max_retries` bounds the attempts that `retry_on_failure` makes.
+ * Complaints go to the reader's report.
  */
 void aws_session_sender_read(struct config_reader *r, const struct aws_session_config *session,
                              struct sender_config *out);

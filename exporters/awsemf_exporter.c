@@ -17,6 +17,7 @@
 #include "exporters/aws_session.h"
 #include "exporters/awsemf_config.h"
 #include "exporters/awsemf_lines.h"
+#include "exporters/awsemf_tally.h"
 #include "io/loop.h"
 
 struct awsemf_exporter;
@@ -28,7 +29,8 @@ struct awsemf_slot {
     struct awsemf_exporter *exporter;
     struct send_slot *send;  /* borrowed from the sender while under way */
     uint64_t rejected_items; /* points that are in no document, and should be */
-    const char *reason;      /* static; why most of them are not */
+    struct rejects rejects;  /* why they are not */
+    const char *reason;      /* static; the last one */
 };
 
 struct awsemf_exporter {
@@ -50,12 +52,12 @@ static struct awsemf_exporter *exporter_of(struct exporter *base)
 
 /* --- from parts to documents ------------------------------------------------------------------ */
 
-static void reject(struct awsemf_slot *slot, uint64_t point_count, const char *reason)
+/* A document found no room. The series have moved on: there is no second chance to make it. */
+static void lose(struct awsemf_slot *slot, uint64_t point_count)
 {
-    if (point_count > 0) {
-        slot->rejected_items += point_count;
-        slot->reason = reason;
-    }
+    slot->rejected_items += point_count;
+    slot->reason = "memory";
+    rejects_add(&slot->rejects, &slot->exporter->base.stats.items_rejected_memory, point_count);
 }
 
 static void take_event(void *context, const struct emf_document *document)
@@ -69,9 +71,8 @@ static void take_event(void *context, const struct emf_document *document)
         .message = document->message,
         .item_count = points < UINT32_MAX ? (uint32_t)points : UINT32_MAX,
     };
-    /* The series have moved on: there is no second chance to make this document. */
     if (aws_logs_job_add(&slot->job, &record) != 0) {
-        reject(slot, points, "memory");
+        lose(slot, points);
     }
 }
 
@@ -85,15 +86,8 @@ static void take_line(void *context, const struct emf_document *document)
     if (text->err != 0) {
         text->len = before_bytes;
         text->err = 0; /* the lines before are whole */
-        reject(slot, document->point_count, "memory");
+        lose(slot, document->point_count);
     }
-}
-
-/* A first value is the base of the next delta, and a series that ended has said so: both did what
- * they came for. */
-static bool is_loss(enum emf_drop drop)
-{
-    return drop != EMF_DROP_INITIAL && drop != EMF_DROP_NO_VALUE;
 }
 
 static void encode(struct awsemf_exporter *exporter, struct awsemf_slot *slot,
@@ -109,13 +103,8 @@ static void encode(struct awsemf_exporter *exporter, struct awsemf_slot *slot,
         emf_add_part(exporter->emf, batch->parts[i].bytes, now);
     }
     emf_flush(exporter->emf, slot, exporter->config.is_stdout ? take_line : take_event);
-    const struct emf_tally *after = emf_tally_of(exporter->emf);
-    for (int i = 0; i < EMF_DROP_COUNT; i++) {
-        enum emf_drop drop = (enum emf_drop)i;
-        if (is_loss(drop)) {
-            reject(slot, after->drops[i] - before.drops[i], emf_drop_label(drop));
-        }
-    }
+    slot->rejected_items += awsemf_tally_take(&before, emf_tally_of(exporter->emf),
+                                              &exporter->base.stats, &slot->rejects, &slot->reason);
 }
 
 static bool is_encodable(const struct batch *batch)
@@ -135,6 +124,7 @@ static int fill(struct awsemf_exporter *exporter, struct awsemf_slot *slot,
         return FAULT_UNSUPPORTED;
     }
     slot->rejected_items = 0;
+    slot->rejects.count = 0;
     slot->reason = NULL;
     if (exporter->config.is_stdout) {
         bytes_clear(&slot->block.text);
@@ -145,7 +135,7 @@ static int fill(struct awsemf_exporter *exporter, struct awsemf_slot *slot,
     aws_logs_job_clear(&slot->job);
     encode(exporter, slot, batch);
     if (slot->rejected_items > 0) {
-        aws_logs_job_refuse(&slot->job, slot->rejected_items, slot->reason);
+        aws_logs_job_refuse(&slot->job, slot->rejected_items, &slot->rejects, slot->reason);
     }
     return 0;
 }
@@ -184,6 +174,7 @@ static int awsemf_send(struct sender *sender, struct send_slot *send)
     struct awsemf_exporter *exporter = exporter_of(sender->exporter);
     struct awsemf_slot *slot = &exporter->slots[send->index];
     slot->send = send;
+    send->rejects = exporter->config.is_stdout ? &slot->rejects : &slot->job.rejects;
     if (send->attempt_count == 1) {
         int err = fill(exporter, slot, send->batch);
         if (err != 0) {

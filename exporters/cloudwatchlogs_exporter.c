@@ -40,6 +40,14 @@ static struct cloudwatchlogs_exporter *exporter_of(struct exporter *base)
 
 /* --- from parts to events --------------------------------------------------------------------- */
 
+/* One item that cannot become an event, and the counter of the reason. */
+static void refuse_one(struct aws_logs_job *job, struct counter *counter, const char *why)
+{
+    struct rejects rejects = {.count = 0};
+    rejects_add(&rejects, counter, 1);
+    aws_logs_job_refuse(job, 1, &rejects, why);
+}
+
 static int take_event(void *context, const struct log_event *event)
 {
     struct aws_logs_job *job = context;
@@ -52,7 +60,8 @@ static int take_event(void *context, const struct log_event *event)
     };
     int err = aws_logs_job_add(job, &record);
     if (err == FAULT_MALFORMED) {
-        aws_logs_job_refuse(job, 1, "no name of a log group or stream");
+        refuse_one(job, &job->logs->stats->items_rejected_log_name,
+                   "no name of a log group or stream");
         return 0;
     }
     return err;
@@ -67,7 +76,8 @@ static int take_documents(struct cloudwatchlogs_exporter *exporter, struct aws_l
     while (documents_next(&reader, &document)) {
         int err = log_events_route(&exporter->events, document, now_unix_ns, job, take_event);
         if (err == FAULT_MALFORMED) {
-            aws_logs_job_refuse(job, 1, "a document that is no JSON object");
+            refuse_one(job, &job->logs->stats->items_rejected_malformed,
+                       "a document that is no JSON object");
         } else if (err != 0) {
             return err;
         }
@@ -117,6 +127,7 @@ static int cloudwatchlogs_send(struct sender *sender, struct send_slot *send)
 {
     struct cloudwatchlogs_exporter *exporter = exporter_of(sender->exporter);
     struct cloudwatchlogs_slot *slot = &exporter->slots[send->index];
+    send->rejects = &slot->job.rejects;
     if (send->attempt_count == 1 || slot->send != send) {
         aws_logs_job_clear(&slot->job);
         slot->send = NULL;

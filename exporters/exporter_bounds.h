@@ -71,3 +71,7 @@
 /* Telemetry is sent in this interval; of what could not be sent, so many records are kept. */
 #define XRAY_TELEMETRY_INTERVAL_S 60
 #define XRAY_TELEMETRY_KEPT_MAX 30
+/* In a drain: how often to look whether the last record may go. */
+#define XRAY_FAREWELL_TICK_MS 10
+/* So long the last record may take, whatever time the drain has left. */
+#define XRAY_FAREWELL_MAX_MS 2000

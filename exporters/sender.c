@@ -97,7 +97,7 @@ static void take_acceptance(struct send_slot *slot, const struct send_result *re
     struct batch *batch = release_slot(slot);
     ASSERT(result->rejected_items <= batch->item_count);
     counter_add(&stats->items_delivered, batch->item_count - result->rejected_items);
-    counter_add(&stats->items_rejected_partial, result->rejected_items);
+    rejects_book(slot->rejects, result->rejected_items, &stats->items_rejected_partial);
     log_partial(sender, result);
     settle(sender, batch, DELIVERY_ACCEPTED);
 }
@@ -112,11 +112,15 @@ static void give_up(struct send_slot *slot, struct counter *counter, const char 
     ASSERT(slot->delivered_items <= batch->item_count);
     ASSERT(slot->rejected_items <= batch->item_count - slot->delivered_items);
     uint64_t left_items = batch->item_count - slot->delivered_items - slot->rejected_items;
-    counter_add(&stats->items_delivered, slot->delivered_items);
-    counter_add(&stats->items_rejected_partial, slot->rejected_items);
-    counter_add(counter, left_items);
-    log_drop(sender, "Exporting failed. Dropping data.", cause, left_items, result);
     bool is_refused = counter == &stats->items_rejected;
+    counter_add(&stats->items_delivered, slot->delivered_items);
+    if (is_refused) {
+        rejects_book(slot->rejects, slot->rejected_items + left_items, counter);
+    } else {
+        rejects_book(slot->rejects, slot->rejected_items, &stats->items_rejected_partial);
+        counter_add(counter, left_items);
+    }
+    log_drop(sender, "Exporting failed. Dropping data.", cause, left_items, result);
     settle(sender, batch, is_refused ? DELIVERY_REJECTED : DELIVERY_LOST);
 }
 
@@ -136,9 +140,19 @@ static void log_retry(struct sender *sender, const struct send_result *result, u
              LOG_U64("suppressed", suppressed_count));
 }
 
-static const char *exhausted_cause(const struct sender *sender)
+/* Has the batch had all the attempts that the configuration gives it? */
+static bool is_out_of_attempts(const struct send_slot *slot)
 {
-    return sender->config.retry.is_enabled ? "retry_exhausted" : "retry_on_failure is off";
+    uint32_t attempts_max = slot->sender->config.attempts_max;
+    return attempts_max != 0 && slot->attempt_count >= attempts_max;
+}
+
+static const char *exhausted_cause(const struct send_slot *slot)
+{
+    if (is_out_of_attempts(slot)) {
+        return "max_retries";
+    }
+    return slot->sender->config.retry.is_enabled ? "retry_exhausted" : "retry_on_failure is off";
 }
 
 static void pause_slot(struct send_slot *slot, uint64_t wait_ns)
@@ -177,9 +191,10 @@ static void retry(struct send_slot *slot, const struct send_result *result)
     struct sender *sender = slot->sender;
     struct exporter_stats *stats = &sender->exporter->stats;
     uint64_t wait_ns = 0;
-    if (!retry_next_wait(&slot->retry, &sender->config.retry, loop_now_mono_ns(sender->loop),
+    if (is_out_of_attempts(slot) ||
+        !retry_next_wait(&slot->retry, &sender->config.retry, loop_now_mono_ns(sender->loop),
                          result->retry_after_ns, &sender->random_state, &wait_ns)) {
-        give_up(slot, &stats->items_dropped_retry, exhausted_cause(sender), result);
+        give_up(slot, &stats->items_dropped_retry, exhausted_cause(slot), result);
         return;
     }
     uint64_t left_ns = time_left_ns(sender);
@@ -246,6 +261,7 @@ static void begin(struct sender *sender, struct send_slot *slot, struct batch *b
     slot->attempt_count = 0;
     slot->delivered_items = 0;
     slot->rejected_items = 0;
+    slot->rejects = NULL;
     sender->busy_count++;
     retry_begin(&slot->retry, &sender->config.retry, loop_now_mono_ns(sender->loop));
     attempt(slot);

@@ -24,6 +24,7 @@
 #include "core/base/timer.h"
 #include "core/engine/component.h"
 #include "exporters/queue.h"
+#include "exporters/rejects.h"
 #include "exporters/retry.h"
 
 struct config_reader;
@@ -38,7 +39,8 @@ struct sender_config {
     uint64_t queue_size_units;
     uint32_t sizer; /* enum queue_sizer */
     bool blocks_on_overflow;
-    uint64_t timeout_ns; /* of one attempt; 0 for none */
+    uint64_t timeout_ns;   /* of one attempt; 0 for none */
+    uint32_t attempts_max; /* of one batch, the first included; 0 for no limit but retry's */
 };
 
 /*
@@ -91,6 +93,9 @@ struct send_slot {
      * so that the rest alone counts as lost when the batch is given up. */
     uint64_t delivered_items;
     uint64_t rejected_items;
+    /* Why items of it are refused, as far as the exporter knows; borrowed from it until the batch
+     * is decided. NULL when a batch begins: whoever knows nothing may leave it so. */
+    const struct rejects *rejects;
     uint32_t index;
     uint32_t attempt_count; /* 1 in the first call of `send` for a batch */
     enum send_state state;

@@ -25,6 +25,7 @@ struct xray_slot {
     struct xray_docs docs;
     struct xray_exporter *exporter;
     struct send_slot *send; /* borrowed from the sender while under way */
+    struct rejects rejects; /* of the batch */
     bool is_filled;
 };
 
@@ -37,6 +38,9 @@ struct xray_exporter {
     struct aws_client *client; /* owned */
     struct xray_trace *trace;  /* owned */
     struct xray_slot *slots;   /* owned; one per consumer */
+    struct timer farewell;     /* looks whether the last record can go */
+    uint64_t drain_deadline_mono_ns;
+    bool is_parting; /* drains, and the last record is not decided */
 };
 
 static struct xray_exporter *exporter_of(struct exporter *base)
@@ -51,12 +55,29 @@ static uint64_t at_most(uint64_t value, uint64_t limit)
     return value < limit ? value : limit;
 }
 
+/* Why items of the batch are refused; what was refused with its request has no reason of its own.
+ */
+static void list_rejects(struct xray_slot *slot, const struct xray_docs_sum *sum)
+{
+    struct exporter_stats *stats = &slot->exporter->base.stats;
+    slot->rejects.count = 0;
+    rejects_add(&slot->rejects, &stats->items_rejected_document_too_large,
+                slot->docs.too_large_items);
+    rejects_add(&slot->rejects, &stats->items_rejected_trace_time, slot->docs.bad_time_items);
+    rejects_add(&slot->rejects, &stats->items_rejected_span_ids, slot->docs.bad_id_items);
+    rejects_add(&slot->rejects, &stats->items_rejected_unprocessed,
+                sum->rejected_by[XRAY_DOC_UNPROCESSED]);
+    rejects_add(&slot->rejects, &stats->items_rejected_request_too_large,
+                sum->rejected_by[XRAY_DOC_TOO_LARGE]);
+}
+
 /* What is known of the batch, for the case that it is given up. */
 static bool publish(struct xray_slot *slot)
 {
     struct xray_docs_sum sum;
     uint64_t item_count = slot->send->batch->item_count;
     xray_docs_sum_up(&slot->docs, &sum);
+    list_rejects(slot, &sum);
     slot->send->delivered_items = at_most(sum.delivered_items, item_count);
     slot->send->rejected_items =
         at_most(sum.rejected_items, item_count - slot->send->delivered_items);
@@ -112,14 +133,18 @@ static int xray_send(struct sender *sender, struct send_slot *send)
     struct xray_slot *slot = &exporter->slots[send->index];
     slot->is_filled = slot->is_filled && send->attempt_count > 1;
     slot->send = send;
+    send->rejects = &slot->rejects;
     if (!slot->is_filled) {
+        slot->rejects.count = 0;
         int err = fill(exporter, slot, send->batch);
         if (err != 0) {
             return err;
         }
     }
     if (slot->docs.count == 0) {
-        return FAULT_MALFORMED; /* nothing in it could become a document */
+        (void)publish(slot);
+        send->rejected_items = 0; /* the whole of it is refused, and counted as such */
+        return FAULT_MALFORMED;   /* nothing in it could become a document */
     }
     uint64_t timeout_ns = sender_attempt_timeout_ns(sender);
     xray_docs_restart(&slot->docs);
@@ -210,22 +235,46 @@ static int xray_submit(struct exporter *base, struct batch *batch)
     return sender_submit(&exporter_of(base)->sender, batch);
 }
 
+/* The last record counts what became of the last batch: it goes after that, if there is time. */
+static void farewell_on_timer(struct timer *timer, uint64_t now_mono_ns)
+{
+    struct xray_exporter *exporter = CONTAINER_OF(timer, struct xray_exporter, farewell);
+    bool is_over = now_mono_ns >= exporter->drain_deadline_mono_ns;
+    if (!is_over && sender_is_idle(&exporter->sender)) {
+        uint64_t limit_mono_ns = now_mono_ns + XRAY_FAREWELL_MAX_MS * CLOCK_NS_PER_MS;
+        xray_telemetry_end(&exporter->telemetry,
+                           at_most(exporter->drain_deadline_mono_ns, limit_mono_ns));
+        is_over = xray_telemetry_is_idle(&exporter->telemetry);
+    }
+    exporter->is_parting =
+        !is_over && loop_timer_arm(exporter->base.loop, timer,
+                                   now_mono_ns + XRAY_FAREWELL_TICK_MS * CLOCK_NS_PER_MS) == 0;
+}
+
 static void xray_drain(struct exporter *base, uint64_t deadline_mono_ns)
 {
-    sender_drain(&exporter_of(base)->sender, deadline_mono_ns);
+    struct xray_exporter *exporter = exporter_of(base);
+    sender_drain(&exporter->sender, deadline_mono_ns);
+    exporter->drain_deadline_mono_ns = deadline_mono_ns;
+    if (exporter->config.telemetry.is_enabled) {
+        farewell_on_timer(&exporter->farewell, loop_now_mono_ns(base->loop));
+    }
 }
 
 static bool xray_is_idle(const struct exporter *base)
 {
     const struct xray_exporter *exporter =
         (const void *)((const char *)base - offsetof(struct xray_exporter, base));
-    return sender_is_idle(&exporter->sender);
+    return sender_is_idle(&exporter->sender) && !exporter->is_parting;
 }
 
 static void xray_close(struct exporter *base)
 {
     struct xray_exporter *exporter = exporter_of(base);
     sender_close(&exporter->sender);
+    if (base->loop != NULL) {
+        loop_timer_cancel(base->loop, &exporter->farewell);
+    }
     xray_telemetry_close(&exporter->telemetry);
     xray_put_fini(&exporter->put);
     aws_client_close(exporter->client);
@@ -254,6 +303,7 @@ int xray_exporter_new(struct config_reader *config, const char *id, struct expor
     if (exporter == NULL) {
         return -ENOMEM;
     }
+    exporter->farewell.on_fire = farewell_on_timer;
     exporter->base = (struct exporter){
         .ops = &xray_exporter_ops,
         .id = id,

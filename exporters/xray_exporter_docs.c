@@ -116,7 +116,9 @@ int xray_docs_fill(struct xray_docs *docs, const struct batch *batch, struct xra
             return err;
         }
     }
-    docs->refused_items = counts.too_large_count + counts.bad_time_count + counts.bad_id_count;
+    docs->too_large_items = counts.too_large_count;
+    docs->bad_time_items = counts.bad_time_count;
+    docs->bad_id_items = counts.bad_id_count;
     docs->trimmed_count = counts.trimmed_count;
     docs->refused_why = main_reason(&counts);
     return 0;
@@ -137,20 +139,40 @@ void xray_docs_restart(struct xray_docs *docs)
 size_t xray_docs_take(struct xray_docs *docs, struct xray_doc **taken)
 {
     size_t count = 0;
+    size_t count_max = XRAY_PUT_DOCUMENTS_MAX;
     size_t left_bytes = XRAY_PUT_BODY_MAX_BYTES;
-    for (; docs->next_index < docs->count && count < XRAY_PUT_DOCUMENTS_MAX; docs->next_index++) {
+    for (; docs->next_index < docs->count && count < count_max; docs->next_index++) {
         struct xray_doc *doc = &docs->docs[docs->next_index];
         if (doc->state != XRAY_DOC_PENDING) {
             continue;
         }
-        if (count > 0 && doc->len > left_bytes) {
+        size_t company_max = doc->company_max != 0 ? doc->company_max : XRAY_PUT_DOCUMENTS_MAX;
+        if (count > 0 && (doc->len > left_bytes || count >= company_max)) {
             break;
         }
+        count_max = company_max < count_max ? company_max : count_max;
         left_bytes -= doc->len < left_bytes ? doc->len : left_bytes;
         doc->state = XRAY_DOC_TAKEN;
         taken[count++] = doc;
     }
     return count;
+}
+
+void xray_docs_split(struct xray_docs *docs, struct xray_doc *const *taken, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct xray_doc *doc = taken[i];
+        size_t index = (size_t)(doc - docs->docs);
+        ASSERT(doc->state == XRAY_DOC_TAKEN);
+        if (count == 1) {
+            doc->state = XRAY_DOC_REJECTED;
+            doc->why = XRAY_DOC_TOO_LARGE;
+            return;
+        }
+        doc->state = XRAY_DOC_PENDING;
+        doc->company_max = (uint8_t)((count + 1) / 2);
+        docs->next_index = index < docs->next_index ? index : docs->next_index;
+    }
 }
 
 void xray_docs_postpone(struct xray_docs *docs)
@@ -177,19 +199,26 @@ static size_t item_end(const struct xray_docs *docs, size_t begin)
 
 void xray_docs_sum_up(const struct xray_docs *docs, struct xray_docs_sum *out)
 {
-    *out = (struct xray_docs_sum){.rejected_items = docs->refused_items};
+    *out = (struct xray_docs_sum){
+        .rejected_items = docs->too_large_items + docs->bad_time_items + docs->bad_id_items,
+    };
     size_t begin = 0;
     while (begin < docs->count) {
         size_t end = item_end(docs, begin);
         size_t delivered_count = 0;
         size_t rejected_count = 0;
+        enum xray_doc_why why = XRAY_DOC_WITH_REQUEST;
         for (size_t i = begin; i < end; i++) {
             delivered_count += docs->docs[i].state == XRAY_DOC_DELIVERED ? 1 : 0;
-            rejected_count += docs->docs[i].state == XRAY_DOC_REJECTED ? 1 : 0;
+            if (docs->docs[i].state == XRAY_DOC_REJECTED) {
+                rejected_count++;
+                why = docs->docs[i].why;
+            }
             out->has_retry = out->has_retry || docs->docs[i].state == XRAY_DOC_RETRY;
         }
         out->delivered_items += delivered_count == end - begin ? 1 : 0;
         out->rejected_items += rejected_count > 0 ? 1 : 0;
+        out->rejected_by[why] += rejected_count > 0 ? 1 : 0;
         begin = end;
     }
 }

@@ -15,9 +15,11 @@
 #include "core/base/fault.h"
 #include "core/base/mem.h"
 #include "exporters/exporter_bounds.h"
+#include "exporters/xray_exporter_codes.h"
 #include "io/loop.h"
 
 #define ID_MAX_BYTES XRAY_UNPROCESSED_TEXT_MAX_BYTES
+#define STATUS_TOO_LARGE 413
 
 /* --- the line of jobs ------------------------------------------------------------------------- */
 
@@ -49,6 +51,15 @@ static void drop_job(struct xray_put *put, struct xray_job *job)
         break;
     }
     job->next = NULL;
+}
+
+static bool is_in_line(const struct xray_put *put, const struct xray_job *job)
+{
+    const struct xray_job *at = put->first;
+    while (at != NULL && at != job) {
+        at = at->next;
+    }
+    return at != NULL;
 }
 
 /* --- one request ------------------------------------------------------------------------------ */
@@ -152,6 +163,13 @@ static int start_request(struct xray_request *request)
     return err;
 }
 
+/* The service named it, or said that some are refused and it is one of them. */
+static void reject(struct xray_doc *doc)
+{
+    doc->state = XRAY_DOC_REJECTED;
+    doc->why = XRAY_DOC_UNPROCESSED;
+}
+
 static void set_states(struct xray_request *request, enum xray_doc_state state)
 {
     for (size_t i = 0; i < request->doc_count; i++) {
@@ -213,7 +231,7 @@ static uint64_t settle_nameless(struct xray_request *request, size_t count, bool
     }
     for (size_t i = 0; i < request->doc_count && rejected_count < count; i++) {
         if (request->docs[i]->state == XRAY_DOC_TAKEN) {
-            request->docs[i]->state = XRAY_DOC_REJECTED;
+            reject(request->docs[i]);
             rejected_count++;
         }
     }
@@ -234,6 +252,7 @@ static void read_unprocessed(struct xray_request *request, struct slice body)
         const struct xray_unprocessed *entry = &put->entries[i];
         struct xray_doc *doc =
             entry->id_len > 0 ? find_doc(request, slice_of(entry->id, entry->id_len)) : NULL;
+        xray_codes_count(put->stats, entry);
         say(job, slice_of(entry->code, entry->code_len),
             slice_of(entry->message, entry->message_len));
         if (doc == NULL) {
@@ -241,8 +260,12 @@ static void read_unprocessed(struct xray_request *request, struct slice body)
             all_can_succeed = all_can_succeed && entry->can_succeed;
             continue;
         }
-        doc->state = entry->can_succeed ? XRAY_DOC_RETRY : XRAY_DOC_REJECTED;
-        rejected_count += entry->can_succeed ? 0 : 1;
+        if (entry->can_succeed) {
+            doc->state = XRAY_DOC_RETRY;
+        } else {
+            reject(doc);
+            rejected_count++;
+        }
     }
     rejected_count += settle_nameless(request, nameless_count, all_can_succeed);
     set_states(request, XRAY_DOC_DELIVERED);
@@ -256,17 +279,43 @@ static void mark_unknown(struct xray_request *request)
     }
 }
 
+/* What was sent again on the way, because a kept connection ended without an answer. */
+static void count_hidden_repeats(struct exporter_stats *stats, const struct aws_answer *answer)
+{
+    counter_add(&stats->requests_sent, answer->repeat_count);
+    counter_add(&stats->requests_retried, answer->repeat_count);
+    counter_add(&stats->requests_repeated_unknown, answer->repeat_count);
+}
+
+/* Its documents go again at once, in smaller company; one that was alone is refused. */
+static void take_too_large(struct xray_request *request, const struct aws_answer *answer)
+{
+    struct xray_put *put = request->put;
+    struct xray_job *job = request->job;
+    xray_docs_split(job->docs, request->docs, request->doc_count);
+    if (request->doc_count == 1) {
+        job->status = answer->status;
+        say(job, SLICE_LITERAL("a document alone is too large"), answer->message);
+    } else if (!is_in_line(put, job)) {
+        push_job(put, job);
+    }
+}
+
 static void take_failure(struct xray_request *request, const struct aws_answer *answer)
 {
     struct xray_job *job = request->job;
     uint64_t retry_after_ms = answer->retry_after_ms;
+    xray_telemetry_count_failure(request->put->events, answer);
+    if (answer->status == STATUS_TOO_LARGE) {
+        take_too_large(request, answer);
+        return;
+    }
     job->status = answer->status;
     if (answer->was_answered) {
         say(job, answer->code, answer->message);
     } else {
         say(job, slice_of_text(answer->fault_text), (struct slice){0});
     }
-    xray_telemetry_count_failure(request->put->events, answer);
     if (answer->outcome == AWS_PERMANENT) {
         set_states(request, XRAY_DOC_REJECTED);
         return;
@@ -359,11 +408,7 @@ static int pump(struct xray_put *put)
 /* Whether it has nothing under way and nothing left to send. */
 static bool is_over(const struct xray_put *put, const struct xray_job *job)
 {
-    bool is_in_line = false;
-    for (const struct xray_job *at = put->first; at != NULL; at = at->next) {
-        is_in_line = is_in_line || at == job;
-    }
-    return job->open_count == 0 && !is_in_line;
+    return job->open_count == 0 && !is_in_line(put, job);
 }
 
 static void xray_put_on_done(struct aws_request *aws, const struct aws_answer *answer)
@@ -372,6 +417,7 @@ static void xray_put_on_done(struct aws_request *aws, const struct aws_answer *a
     struct xray_put *put = request->put;
     struct xray_job *job = request->job;
     ASSERT(request->is_in_flight);
+    count_hidden_repeats(put->stats, answer);
     if (answer->outcome == AWS_OK) {
         read_unprocessed(request, answer->body);
     } else {

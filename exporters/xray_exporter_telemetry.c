@@ -85,6 +85,24 @@ static void keep_current(struct xray_telemetry *telemetry)
     telemetry->current = (struct xray_telemetry_record){0};
 }
 
+static void make_last(struct xray_telemetry *telemetry)
+{
+    telemetry->has_ended = true;
+    keep_current(telemetry);
+}
+
+/* Of a call that begins now; 0 for the client's own. */
+static uint64_t timeout_ms_of(const struct xray_telemetry *telemetry)
+{
+    uint64_t now_mono_ns = loop_now_mono_ns(telemetry->loop);
+    if (!telemetry->is_ending) {
+        return 0;
+    }
+    uint64_t left_ns =
+        telemetry->deadline_mono_ns > now_mono_ns ? telemetry->deadline_mono_ns - now_mono_ns : 0;
+    return left_ns / CLOCK_NS_PER_MS + 1;
+}
+
 static void send_kept(struct xray_telemetry *telemetry);
 
 static void telemetry_on_done(struct aws_request *request, const struct aws_answer *answer)
@@ -94,6 +112,11 @@ static void telemetry_on_done(struct aws_request *request, const struct aws_answ
     telemetry->sending_count = 0;
     if (answer->outcome == AWS_OK) {
         forget_oldest(telemetry, sent_count);
+    }
+    if (telemetry->is_ending && !telemetry->has_ended) {
+        make_last(telemetry);
+        send_kept(telemetry);
+    } else if (answer->outcome == AWS_OK) {
         send_kept(telemetry);
     }
 }
@@ -123,6 +146,7 @@ static void send_kept(struct xray_telemetry *telemetry)
         .header_count = 1,
         .body = &telemetry->body,
         .body_count = 1,
+        .timeout_ms = timeout_ms_of(telemetry),
         .response_max_bytes = RESPONSE_MAX_BYTES,
         .on_done = telemetry_on_done,
     };
@@ -163,6 +187,25 @@ int xray_telemetry_open(struct xray_telemetry *telemetry, struct loop *loop,
     }
     telemetry->loop = loop;
     return loop_timer_arm(loop, &telemetry->timer, loop_now_mono_ns(loop) + telemetry->interval_ns);
+}
+
+void xray_telemetry_end(struct xray_telemetry *telemetry, uint64_t deadline_mono_ns)
+{
+    if (telemetry->loop == NULL || !telemetry->has_received || telemetry->is_ending) {
+        return;
+    }
+    telemetry->is_ending = true;
+    telemetry->deadline_mono_ns = deadline_mono_ns;
+    loop_timer_cancel(telemetry->loop, &telemetry->timer);
+    if (telemetry->sending_count == 0) {
+        make_last(telemetry);
+        send_kept(telemetry);
+    }
+}
+
+bool xray_telemetry_is_idle(const struct xray_telemetry *telemetry)
+{
+    return telemetry->sending_count == 0;
 }
 
 void xray_telemetry_close(struct xray_telemetry *telemetry)

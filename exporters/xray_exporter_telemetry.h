@@ -3,7 +3,8 @@
  * xray_exporter_telemetry — PutTelemetryRecords: once a minute, what the exporter did in it.
  *
  * Counts from the first item on; what could not be sent is kept for the next minute, the oldest
- * records going first when there are too many. Nothing is counted or sent where it is off.
+ * records going first when there are too many. The last record goes when the exporter ends.
+ * Nothing is counted or sent where it is off.
  * Egress-local; embedded in the exporter. Source: the X-Ray daemon.
  */
 #pragma once
@@ -40,7 +41,10 @@ struct xray_telemetry {
     size_t sending_count;  /* of them, in the request under way */
     uint64_t dropped_seen; /* spill-over that earlier records told of */
     uint64_t interval_ns;
+    uint64_t deadline_mono_ns; /* of the farewell */
     bool has_received;
+    bool is_ending; /* the farewell was asked for */
+    bool has_ended; /* its last record is made */
 };
 
 /* Arms the first minute where `config` enables it. 0 or -ENOMEM. */
@@ -48,6 +52,16 @@ WEIR_MUST_USE int xray_telemetry_open(struct xray_telemetry *telemetry, struct l
                                       struct aws_client *client,
                                       const struct xray_telemetry_config *config,
                                       const struct exporter_stats *stats);
+
+/*
+ * xray_telemetry_end — the farewell: what was counted since the last minute is sent, with all that
+ * waits, before the deadline; nothing of it is sent again after a failure. Nothing where it is off
+ * or nothing was received. Once.
+ */
+void xray_telemetry_end(struct xray_telemetry *telemetry, uint64_t deadline_mono_ns);
+
+/* No call under way? */
+bool xray_telemetry_is_idle(const struct xray_telemetry *telemetry);
 
 /* Idempotent; fine for one that was never opened. Before the client is closed. */
 void xray_telemetry_close(struct xray_telemetry *telemetry);

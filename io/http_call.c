@@ -69,7 +69,11 @@ static size_t call_on_read(char *buf, size_t size, size_t count, void *owner)
     return len;
 }
 
-/* A connection that broke before it answered makes libcurl begin again, from the start. */
+/*
+ * A kept connection that ended before it answered makes libcurl begin again, from the start, on
+ * another one. It asks only where some of the body had left; whether the peer acted on it, nobody
+ * knows.
+ */
 static int call_on_seek(void *owner, curl_off_t offset, int origin)
 {
     struct http_call *call = owner;
@@ -78,6 +82,7 @@ static int call_on_seek(void *owner, curl_off_t offset, int origin)
     }
     call->body_index = 0;
     call->body_offset = 0;
+    call->repeat_count++;
     return CURL_SEEKFUNC_OK;
 }
 
@@ -446,7 +451,8 @@ void http_call_read_result(struct http_call *call, CURLcode code, struct http_re
 {
     long status = 0;
     char *content_type = NULL;
-    *out = (struct http_result){.fault = fault_of(call, code), .fault_text = ""};
+    *out = (struct http_result){
+        .fault = fault_of(call, code), .fault_text = "", .repeat_count = call->repeat_count};
     if (out->fault != 0) {
         out->fault_text = call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
         return;

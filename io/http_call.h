@@ -25,7 +25,8 @@ struct http_call {
     size_t response_len;
     size_t response_capacity;
     bool is_response_cut;
-    int read_fault; /* memory refused for the answer */
+    uint32_t repeat_count; /* times the body was begun anew */
+    int read_fault;        /* memory refused for the answer */
     char error[CURL_ERROR_SIZE];
     struct http_call *next;
     struct http_call *prev;

@@ -60,6 +60,7 @@ struct http_result {
     int fault;               /* 0 when an answer came, whatever its status; else negative */
     const char *fault_text;  /* libcurl's sentence, "" when fault is 0 */
     uint32_t status;         /* 0 when none came */
+    uint32_t repeat_count;   /* times it was sent again here, unanswered, before this came of it */
     uint64_t retry_after_ms; /* Retry-After as seconds or date, from now; 0 for none or past */
     struct slice body;       /* at most response_max_bytes of it */
     bool is_body_cut;

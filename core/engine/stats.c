@@ -4,6 +4,8 @@
  */
 #include "core/engine/stats.h"
 
+#include <string.h>
+
 #define STATS_SCOPE_receiver STATS_RECEIVER
 #define STATS_SCOPE_exporter STATS_EXPORTER
 #define STATS_SCOPE_processor STATS_PROCESSOR
@@ -36,4 +38,15 @@ uint64_t stats_read(const struct stats_row *row, const void *instance)
     const struct counter *counter =
         (const struct counter *)(const void *)((const char *)instance + row->offset);
     return counter_read(counter);
+}
+
+uint64_t stats_sum(enum stats_scope scope, const char *metric, const void *instance)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        if (rows[i].scope == scope && strcmp(rows[i].metric, metric) == 0) {
+            sum += stats_read(&rows[i], instance);
+        }
+    }
+    return sum;
 }

@@ -102,3 +102,6 @@ const struct stats_row *stats_rows(size_t *count);
 
 /* The counter of `row` in an instance of its scope. */
 uint64_t stats_read(const struct stats_row *row, const void *instance);
+
+/* All counters of `instance` with that metric name, whatever their labels, added up. */
+uint64_t stats_sum(enum stats_scope scope, const char *metric, const void *instance);

@@ -5,6 +5,7 @@
 #include "io/aws/region_discovery.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,6 +27,9 @@ struct region_job {
     struct region_discovery *owner; /* NULL once nobody waits for it; the loop's thread only */
     char region[AWS_REGION_MAX_BYTES + 2]; /* one more than can be valid, so that it shows */
 };
+
+/* Set by the loops' threads, never unset; read by whoever decides whether the process goes on. */
+static _Atomic bool has_failed;
 
 /* --- how it ends ------------------------------------------------------------------------------ */
 
@@ -56,6 +60,7 @@ static void fail(struct region_discovery *d)
 {
     bool is_news = d->backoff_ns == 0;
     d->is_looking = false;
+    atomic_store_explicit(&has_failed, true, memory_order_release);
     d->backoff_ns = is_news ? BACKOFF_FIRST_NS : d->backoff_ns * 2;
     d->backoff_ns = d->backoff_ns < BACKOFF_MAX_NS ? d->backoff_ns : BACKOFF_MAX_NS;
     if (is_news) {
@@ -275,6 +280,11 @@ void region_discovery_fini(struct region_discovery *d)
 const struct aws_region *region_discovery_current(const struct region_discovery *d)
 {
     return d->region.text[0] != '\0' ? &d->region : NULL;
+}
+
+bool region_discovery_has_failed(void)
+{
+    return atomic_load_explicit(&has_failed, memory_order_acquire);
 }
 
 void region_discovery_wait(struct region_discovery *d, struct waiter *waiter)

@@ -56,5 +56,8 @@ void region_discovery_fini(struct region_discovery *d);
 /* NULL while it is not known. */
 const struct aws_region *region_discovery_current(const struct region_discovery *d);
 
+/* Has a search in this process ended without a region, ever? From any thread. */
+bool region_discovery_has_failed(void);
+
 /* Looks for it where nobody does yet. `waiter` is told, from a later turn, how that went. */
 void region_discovery_wait(struct region_discovery *d, struct waiter *waiter);

@@ -38,6 +38,7 @@ struct aws_call {
     int64_t skew_s;      /* that it is signed with */
     bool is_expiry_repeated;
     bool is_skew_repeated;
+    uint32_t repeat_count; /* by the HTTP client, in all attempts */
     struct aws_call *next;
     struct aws_call *prev;
 };
@@ -49,6 +50,7 @@ struct aws_client {
     struct aws_identity *identity;      /* acquired */
     struct credentials *credentials;    /* of the identity */
     struct region_discovery *discovery; /* of the hub */
+    struct waiter region_waiter;        /* while no setting names the region */
     struct http_client *http;           /* owned */
     struct sigv4_signer signer;         /* owned */
     struct aws_endpoint_env endpoint_env;
@@ -117,7 +119,8 @@ static void finish(struct aws_call *call, const struct aws_answer *answer)
 
 static void finish_unsent(struct aws_call *call, enum aws_outcome outcome, const char *why)
 {
-    const struct aws_answer answer = {.outcome = outcome, .fault_text = why};
+    const struct aws_answer answer = {
+        .outcome = outcome, .fault_text = why, .repeat_count = call->repeat_count};
     finish(call, &answer);
 }
 
@@ -372,7 +375,8 @@ static void take_failure(struct aws_call *call, const struct http_result *result
 {
     const struct aws_answer answer = {
         .outcome = AWS_TRANSIENT,
-        .was_sent = !is_before_sending(result->fault),
+        .was_sent = call->repeat_count > 0 || !is_before_sending(result->fault),
+        .repeat_count = call->repeat_count,
         .fault_text = result->fault_text,
     };
     call->client->stats.unanswered_count++;
@@ -403,6 +407,7 @@ static void take_answer(struct aws_call *call, const struct http_result *result)
         .retry_after_ms = retry_after_ms(result),
         .was_answered = true,
         .was_sent = true,
+        .repeat_count = call->repeat_count,
         .fault_text = "",
     };
     finish(call, &answer);
@@ -411,6 +416,7 @@ static void take_answer(struct aws_call *call, const struct http_result *result)
 static void call_on_done(struct http_request *http, const struct http_result *result)
 {
     struct aws_call *call = CONTAINER_OF(http, struct aws_call, http);
+    call->repeat_count += result->repeat_count;
     if (result->fault != 0) {
         take_failure(call, result);
         return;
@@ -447,7 +453,12 @@ static int acquire_identity(struct aws_client *client)
     return err;
 }
 
-/* The setting alone; what is not set is discovered once it is needed. */
+static void on_region_found(struct waiter *waiter)
+{
+    (void)waiter; /* the search was begun early, so that who started weir hears of it early */
+}
+
+/* The setting alone; the search for what is not set begins here. */
 static int read_settings(struct aws_client *client)
 {
     const struct aws_region_texts texts = {.setting = slice_of_text(client->options.region)};
@@ -459,7 +470,12 @@ static int read_settings(struct aws_client *client)
     aws_endpoint_env_read(slice_of_text(client->options.service), &client->endpoint_env);
     /* A wrong endpoint is told at once, where the region needed for it is known. */
     err = settle_endpoint(client);
-    return err == -EAGAIN ? 0 : err;
+    if (err != -EAGAIN) {
+        return err;
+    }
+    client->region_waiter.on_ready = on_region_found;
+    region_discovery_wait(client->discovery, &client->region_waiter);
+    return 0;
 }
 
 static int set_up(struct aws_client *client)
@@ -512,6 +528,7 @@ void aws_client_close(struct aws_client *client)
         call_free(take_call(client));
     }
     http_client_close(client->http);
+    waiter_remove(&client->region_waiter);
     if (client->hub != NULL) {
         aws_hub_identity_release(client->hub, client->identity);
     }

@@ -67,7 +67,8 @@ struct aws_answer {
     uint64_t retry_after_ms; /* the service's hint; 0 for none */
     bool was_answered;       /* false: the service may or may not have seen the request */
     bool was_sent;           /* false: it certainly has not, for nothing left this machine */
-    const char *fault_text;  /* why no answer came, in words for logs; "" where one did */
+    uint32_t repeat_count;  /* times it was sent again because a kept connection ended unanswered */
+    const char *fault_text; /* why no answer came, in words for logs; "" where one did */
 };
 
 struct aws_header {

@@ -60,7 +60,8 @@ class Logs:
         self.aws = aws
         self.groups = {}
         self.puts = []  # (group, stream, events in the call)
-        self.rejected = []  # events too old or too new
+        self.rejected = []  # events too old, expired or too new
+        self.retention_ms = None  # after which events have expired
         self.in_flight = 0
 
     def events(self, group=None, stream=None):
@@ -120,13 +121,17 @@ class Logs:
 
     def store(self, stored, events):
         now_ms = time.time() * 1000
-        first = sum(1 for event in events if event["timestamp"] < now_ms - OLDEST_MS)
+        too_old = sum(1 for event in events if event["timestamp"] < now_ms - OLDEST_MS)
+        kept_ms = OLDEST_MS if self.retention_ms is None else self.retention_ms
+        first = sum(1 for event in events if event["timestamp"] < now_ms - kept_ms)
         limit = sum(1 for event in events if event["timestamp"] <= now_ms + NEWEST_MS)
         stored.extend((event["timestamp"], event["message"]) for event in events[first:limit])
         self.rejected.extend(events[:first] + events[limit:])
         info = {}
-        if first > 0:
-            info["tooOldLogEventEndIndex"] = first
+        if too_old > 0:
+            info["tooOldLogEventEndIndex"] = too_old
+        if first > too_old:
+            info["expiredLogEventEndIndex"] = first
         if limit < len(events):
             info["tooNewLogEventStartIndex"] = limit
         return {"rejectedLogEventsInfo": info} if info else {}

@@ -58,6 +58,7 @@ class XRay:
         self.documents = []  # texts that were taken, in order
         self.unprocessed = []  # (document, code) that were not
         self.judge = lambda document: None  # a code for a document that is to be refused, or None
+        self.judge_request = lambda documents: False  # are they too large together?
         self.batches = []  # documents per call
         self.telemetry = []  # requests
         self.rules = [rule()]
@@ -74,6 +75,8 @@ class XRay:
         if not isinstance(documents, list) or not 1 <= len(documents) <= DOCUMENTS_MAX or \
                 not all(isinstance(document, str) for document in documents):
             return self.aws.violated(f"PutTraceSegments: {str(request)[:300]}")
+        if self.judge_request(documents):
+            return 413, {"message": "Request Entity Too Large"}
         self.batches.append(len(documents))
         refused = []
         for document in documents:

@@ -3,12 +3,14 @@
 
 import collections
 import json
+import socket
 import threading
 import time
 
 import boto3
 import emf_document
 import pytest
+import settings
 from fake_aws import CUT, DENIED, EXPIRED, FAILED, HANG, KEY_ID, REGION, SECRET, THROTTLED
 from moto.server import ThreadedMotoServer
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs_service
@@ -16,8 +18,8 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metr
 from otlp_make import add_attribute, make
 from otlp_send import post
 from prom_page import total
-from settings import otlp_receiver, pipelines
-from weir_process import free_port, wait_until
+from settings import otlp_receiver, otlphttp, pipelines
+from weir_process import free_port, free_udp_port, run_command, wait_until
 
 ONE_BACKEND = True  # the egress thread is the same on both
 COUNT = 1000
@@ -287,7 +289,162 @@ def test_a_megabyte_and_more_is_cut_into_calls(start_aws, aws):
     assert len(aws.logs.puts) >= 8
 
 
+# --- what is refused, on the page ----------------------------------------------------------------
+
+def rejected(weir, name):
+    """{reason: items} of an exporter, as far as there are any; agrees with the status page."""
+    samples = weir.metrics()["weir_items_rejected"]
+    found = {labels["reason"]: int(items) for labels, items in samples
+             if labels["exporter"] == name and items > 0}
+    status = weir.exporter(name)
+    assert sum(found.values()) == status["items_offered"] - status["items_delivered"] - \
+        sum(status[key] for key in status if key.startswith("items_dropped_")) - \
+        status["items_held"]
+    assert sum(found.values()) == weir.status()["books"]["items_rejected"]
+    return found
+
+
+def adjusted(weir):
+    return {labels["reason"]: int(count) for labels, count in weir.metrics()["weir_emf_adjusted"]
+            if count > 0}
+
+
+def gauges(values, **keys):
+    """A request with one gauge `g` of these values, one series each."""
+    request = metrics_service.ExportMetricsServiceRequest()
+    resource = request.resource_metrics.add()
+    add_attribute(resource.resource.attributes, "service.name", "made")
+    metric = resource.scope_metrics.add().metrics.add(name=keys.pop("name", "g"),
+                                                      unit=keys.pop("unit", ""))
+    for i, value in enumerate(values):
+        point = metric.gauge.data_points.add(
+            **{"as_double": value, "time_unix_nano": now_ns(), **keys})
+        add_attribute(point.attributes, "i", i)
+    return request
+
+
+def test_points_that_cannot_leave_stand_on_the_page_by_reason(start_aws, aws):
+    nan, inf = float("nan"), float("inf")
+    with start_aws(EMF) as weir:
+        post(weir, "metrics", gauges([1, nan, inf, 1e120, 2], unit="parsecs"))
+        post(weir, "metrics", gauges([1], name="x" * 1025))
+        post(weir, "metrics", gauges([1, 2], time_unix_nano=now_ns() - 15 * 86400 * 10**9))
+        post(weir, "metrics", gauges([3], time_unix_nano=now_ns() + 3 * 3600 * 10**9))
+        request = metrics_request(1)
+        post(weir, "metrics", request)
+        raise_totals(request)
+        post(weir, "metrics", request)
+        wait_until(lambda: weir.exporter("awsemf")["items_held"] == 0 and
+                   weir.exporter("awsemf")["items_offered"] == 21, what="all of it")
+        assert rejected(weir, "awsemf") == {"not_finite": 2, "out_of_range": 1, "metric_name": 1,
+                                            "too_old": 2, "too_new": 1}
+        assert adjusted(weir) == {"initial_value": 1, "unknown_unit": 1}  # a metric each
+        assert total(weir.metrics(), "weir_emf_delta_series") == 1
+        assert total(weir.metrics(), "weir_emf_documents") >= len(aws.logs.events())
+    assert weir.books()["items_rejected"] == 7
+    assert weir.books()["items_delivered"] == 14
+
+
+def test_dimensions_beyond_the_limit_are_told_of(start_aws, aws):
+    request = gauges([1])
+    for n in range(31):
+        add_attribute(request.resource_metrics[0].scope_metrics[0].metrics[0].gauge
+                      .data_points[0].attributes, f"label{n}", n)
+    exporter = {**EMF["awsemf"], "dimension_rollup_option": "NoDimensionRollup"}
+    with start_aws({"awsemf": exporter}) as weir:
+        post(weir, "metrics", request)
+        wait_until(lambda: weir.exporter("awsemf")["items_delivered"] == 1, what="the point")
+        assert adjusted(weir).get("dimensions_limit") == 1
+        assert rejected(weir, "awsemf") == {}
+
+
+def test_events_that_aws_does_not_take_stand_on_the_page_by_reason(start_aws, aws):
+    """The group keeps its events for a day, so that older ones have expired."""
+    aws.logs.retention_ms = 86400 * 1000
+    day_ns = 86400 * 10**9
+    request = logs_service.ExportLogsServiceRequest()
+    records = request.resource_logs.add().scope_logs.add().log_records
+    ages = {"old": 15 * day_ns, "expired": 3 * day_ns, "expired too": 3 * day_ns, "good": 0,
+            "new": -day_ns}
+    for text, age in ages.items():
+        records.add(time_unix_nano=now_ns() - age).body.string_value = text
+    records.add(time_unix_nano=now_ns()).body.string_value = ""
+    records.add(time_unix_nano=now_ns()).body.string_value = "good too"
+    with start_aws({"awscloudwatchlogs": {**LOGS["awscloudwatchlogs"], "raw_log": True}}) as weir:
+        post(weir, "logs", request)
+        wait_until(lambda: weir.exporter("awscloudwatchlogs")["items_delivered"] == 2, what="two")
+        assert rejected(weir, "awscloudwatchlogs") == {"too_old": 1, "expired": 2, "too_new": 1,
+                                                       "empty_message": 1}
+    assert sorted(message for *_, message in aws.logs.events()) == ["good", "good too"]
+    assert weir.books()["items_rejected"] == 5
+
+
+def test_unprocessed_documents_stand_on_the_page_by_code(start_aws, aws):
+    codes = ["InvalidId", "ThrottledException", "Unheard", "InvalidTraceId"]
+    seen = set()
+
+    def judge(text):
+        number = json.loads(text)["metadata"]["default"]["i"]
+        code = codes[number] if number < len(codes) and number not in seen else None
+        seen.add(number)
+        return code
+
+    aws.xray.judge = judge
+    with start_aws(XRAY) as weir:
+        post(weir, "traces", request_of("traces", 60))
+        wait_until(lambda: weir.exporter("awsxray")["items_delivered"] == 57, what="the others")
+        found = {labels["code"]: int(count) for labels, count in
+                 weir.metrics()["weir_xray_unprocessed"] if count > 0}
+        assert found == {"InvalidId": 1, "retryable": 1, "other": 1, "InvalidTraceId": 1}
+        assert rejected(weir, "awsxray") == {"unprocessed": 3}
+    assert weir.books()["items_rejected"] == 3
+
+
+def test_a_request_that_is_too_large_goes_again_in_halves(start_aws, aws):
+    """Four calls too large: 50 become 25 and 25, and the last document alone is still too large."""
+    aws.xray.judge_request = lambda documents: len(documents) > 25 or (
+        any(json.loads(text)["metadata"]["default"]["i"] == 7 for text in documents))
+    with start_aws(XRAY) as weir:
+        post(weir, "traces", request_of("traces", 100))
+        wait_until(lambda: weir.exporter("awsxray")["items_held"] == 0 and
+                   weir.exporter("awsxray")["items_delivered"] == 99, what="the others")
+        assert rejected(weir, "awsxray") == {"request_too_large": 1}
+        assert total(weir.metrics(), "weir_requests_repeated_unknown") == 0
+    assert numbers(aws, "awsxray") == [i for i in range(100) if i != 7]
+    assert max(aws.xray.batches) == 25
+    assert weir.books()["items_rejected"] == 1
+
+
+def test_the_last_telemetry_record_leaves_at_the_end(start_aws, aws):
+    exporter = {**XRAY["awsxray"], "telemetry": {"enabled": True, "hostname": "here"}}
+    aws.xray.judge = lambda text: "InvalidId" \
+        if json.loads(text)["metadata"]["default"]["i"] == 5 else None
+    with start_aws({"awsxray": exporter}) as weir:
+        post(weir, "traces", request_of("traces", 30))
+    request, = aws.xray.telemetry
+    record, = request["TelemetryRecords"]
+    assert request["Hostname"] == "here"
+    assert (record["SegmentsReceivedCount"], record["SegmentsSentCount"],
+            record["SegmentsRejectedCount"], record["SegmentsSpilloverCount"]) == (30, 30, 1, 0)
+    assert weir.books()["items_rejected"] == 1
+
+
 # --- trouble -------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_max_retries_bounds_the_attempts(start_aws, aws, name):
+    exporters, signal, operation = EXPORTERS[name]
+    aws.always = {operation: FAILED}
+    with start_aws({name: {**exporters[name], "max_retries": 2}}) as weir:
+        post(weir, signal, request_of(signal, 10))
+        wait_until(lambda: weir.exporter(name)["items_held"] == 0 and
+                   weir.exporter(name)["items_dropped_retry"] == 10, what="the end of it")
+        aws.always = {}
+        post(weir, signal, request_of(signal, 10, 10))
+    assert aws.count(operation, 500) == 3
+    assert numbers(aws, name) == list(range(10, 20))
+    assert weir.books()["items_dropped"] == 10
+
 
 @pytest.mark.parametrize("name", EXPORTERS)
 @pytest.mark.parametrize("trouble", [THROTTLED, FAILED, HANG, "gone"])
@@ -327,9 +484,8 @@ def test_unanswered_attempts_are_repeated_and_counted(start_aws, aws, name, trou
         aws.script = {operation: [trouble, trouble]}
         post(weir, signal, request_of(signal, 10, 10))
         wait_until(lambda: weir.exporter(name)["items_delivered"] == 20, what="delivery")
-        # Where a kept connection ends, libcurl tries once more by itself, and nobody sees it.
-        assert total(weir.metrics(), "weir_requests_repeated_unknown") >= (
-            1 if trouble == CUT else 2)
+        # Where a kept connection ends, libcurl tries once more by itself: that counts as well.
+        assert total(weir.metrics(), "weir_requests_repeated_unknown") == 2
         post(weir, signal, request_of(signal, 10, 20))
     found = collections.Counter(numbers(aws, name))
     times = 3 if trouble == CUT else 1
@@ -435,6 +591,57 @@ def test_without_credentials_data_waits_and_the_log_says_so(start_aws, aws):
         wait_until(lambda: weir.exporter("awsxray")["items_held"] == 10, what="what is held")
         aws.always = {}
         wait_until(lambda: len(aws.xray.documents) == 10, seconds=90, what="the documents")
+
+
+# --- the region ----------------------------------------------------------------------------------
+
+def run_without_region(folder, config, **env):
+    """Starts weir with an environment that knows no region; gives what came of it, and how soon."""
+    path = folder / "weir.yaml"
+    path.write_text(settings.to_text(settings.with_admin(config, free_port())))
+    nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/nonexistent",
+               "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent", "AWS_ACCESS_KEY_ID": KEY_ID,
+               "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "", "AWS_DEFAULT_REGION": ""}
+    begin = time.monotonic()
+    ended = run_command("run", "--config", path, env={**nowhere, **env}, seconds=20)
+    return ended, time.monotonic() - begin
+
+
+@pytest.mark.parametrize("name", [*EXPORTERS, "receiver"])
+def test_without_a_region_weir_ends_with_one_sentence(tmp_path, sink, name):
+    otlp = otlp_receiver(free_port(), free_port())
+    if name == "receiver":
+        config = pipelines({"awsxray": settings.awsxray(free_udp_port(), free_port())}, {},
+                           {"otlphttp": otlphttp(sink)}, traces=(["awsxray"], [], ["otlphttp"]))
+    else:
+        exporters, signal, _ = EXPORTERS[name]
+        config = pipelines({"otlp": otlp}, {}, exporters, **{signal: (["otlp"], [], [name])})
+    ended, seconds = run_without_region(tmp_path, config)
+    assert ended.returncode == 78, ended.stderr
+    assert ended.stderr.count("There is no AWS region: set AWS_REGION.") == 1
+    assert seconds < 10
+    assert run_command("validate", "--config", tmp_path / "weir.yaml").returncode == 0
+
+
+def test_metadata_that_is_silent_about_the_region_ends_weir_in_bounded_time(tmp_path):
+    """Nobody answers at the address of the metadata, as where a host has none."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        config = pipelines({"otlp": otlp_receiver(free_port(), free_port())}, {}, XRAY,
+                           traces=(["otlp"], [], ["awsxray"]))
+        ended, seconds = run_without_region(
+            tmp_path, config, AWS_EC2_METADATA_DISABLED="false",
+            AWS_EC2_METADATA_SERVICE_ENDPOINT=url, ECS_CONTAINER_METADATA_URI_V4=f"{url}/v4/x")
+    assert ended.returncode == 78, ended.stderr
+    assert "set AWS_REGION" in ended.stderr and seconds < 18
+
+
+def test_a_setting_of_the_exporter_is_region_enough(start_aws, aws):
+    env = {**aws.environment(), "AWS_REGION": "", "AWS_DEFAULT_REGION": ""}
+    with start_aws({"awsxray": {**XRAY["awsxray"], "region": REGION}}, env=env) as weir:
+        time.sleep(1.5)  # longer than from one look at the search to the next
+        post(weir, "traces", request_of("traces", 10))
+    assert numbers(aws, "awsxray") == list(range(10))
 
 
 # --- moto ----------------------------------------------------------------------------------------

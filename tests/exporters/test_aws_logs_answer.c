@@ -20,32 +20,38 @@ static void test_bodies_say_what_was_taken(void **state)
         const char *body;
         size_t first;
         size_t limit;
+        size_t too_old;
     } rows[] = {
-        {"", 0, 10},
-        {"{}", 0, 10},
-        {"{\"nextSequenceToken\":\"1\"}", 0, 10},
-        {INFO(""), 0, 10},
-        {"{\"rejectedLogEventsInfo\":null}", 0, 10},
-        {INFO("\"tooNewLogEventStartIndex\":7"), 0, 7},
-        {INFO("\"tooNewLogEventStartIndex\":0"), 0, 0},
-        {INFO("\"tooNewLogEventStartIndex\":10"), 0, 10},
-        {INFO("\"tooOldLogEventEndIndex\":3"), 3, 10},
-        {INFO("\"expiredLogEventEndIndex\":4,\"tooOldLogEventEndIndex\":3"), 4, 10},
-        {INFO("\"tooOldLogEventEndIndex\":3,\"tooNewLogEventStartIndex\":8"), 3, 8},
-        {INFO("\"tooOldLogEventEndIndex\":8,\"tooNewLogEventStartIndex\":3"), 3, 3},
-        {INFO("\"tooOldLogEventEndIndex\":11"), 10, 10},
-        {INFO("\"tooNewLogEventStartIndex\":99999999999999999999"), 0, 10},
-        {INFO("\"tooNewLogEventStartIndex\":-1"), 0, 10},
-        {INFO("\"tooNewLogEventStartIndex\":\"3\",\"a\":[{}],\"tooOldLogEventEndIndex\":1"), 1, 10},
-        {INFO("\"tooNewLogEventStartIndex\":3") " x", 0, 3},
-        {"{\"rejectedLogEventsInfo\":{\"tooNewLogEventStartIndex\":3", 0, 10},
-        {"[1]", 0, 10},
-        {"<html>", 0, 10},
+        {"", 0, 10, 0},
+        {"{}", 0, 10, 0},
+        {"{\"nextSequenceToken\":\"1\"}", 0, 10, 0},
+        {INFO(""), 0, 10, 0},
+        {"{\"rejectedLogEventsInfo\":null}", 0, 10, 0},
+        {INFO("\"tooNewLogEventStartIndex\":7"), 0, 7, 0},
+        {INFO("\"tooNewLogEventStartIndex\":0"), 0, 0, 0},
+        {INFO("\"tooNewLogEventStartIndex\":10"), 0, 10, 0},
+        {INFO("\"tooOldLogEventEndIndex\":3"), 3, 10, 3},
+        {INFO("\"expiredLogEventEndIndex\":4,\"tooOldLogEventEndIndex\":3"), 4, 10, 3},
+        {INFO("\"tooOldLogEventEndIndex\":3,\"tooNewLogEventStartIndex\":8"), 3, 8, 3},
+        {INFO("\"tooOldLogEventEndIndex\":8,\"tooNewLogEventStartIndex\":3"), 3, 3, 3},
+        {INFO("\"tooOldLogEventEndIndex\":11"), 10, 10, 10},
+        {INFO("\"expiredLogEventEndIndex\":4"), 4, 10, 0},
+        {INFO("\"expiredLogEventEndIndex\":2,\"tooOldLogEventEndIndex\":5"), 5, 10, 5},
+        {INFO("\"tooNewLogEventStartIndex\":99999999999999999999"), 0, 10, 0},
+        {INFO("\"tooNewLogEventStartIndex\":-1"), 0, 10, 0},
+        {INFO("\"tooNewLogEventStartIndex\":\"3\",\"a\":[{}],\"tooOldLogEventEndIndex\":1"), 1, 10,
+         1},
+        {INFO("\"tooNewLogEventStartIndex\":3") " x", 0, 3, 0},
+        {"{\"rejectedLogEventsInfo\":{\"tooNewLogEventStartIndex\":3", 0, 10, 0},
+        {"[1]", 0, 10, 0},
+        {"<html>", 0, 10, 0},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct aws_logs_taken taken = aws_logs_answer_read(slice_of_text(rows[i].body), 10);
-        if (taken.first_index != rows[i].first || taken.limit_index != rows[i].limit) {
-            fail_msg("%s: %zu to %zu", rows[i].body, taken.first_index, taken.limit_index);
+        if (taken.first_index != rows[i].first || taken.limit_index != rows[i].limit ||
+            taken.too_old_index != rows[i].too_old) {
+            fail_msg("%s: %zu to %zu, %zu too old", rows[i].body, taken.first_index,
+                     taken.limit_index, taken.too_old_index);
         }
     }
 }

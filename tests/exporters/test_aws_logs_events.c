@@ -180,6 +180,7 @@ static void assert_refused(enum aws_logs_refusal why)
         assert_int_equal(events.refused_count[i], i == (int)why ? 1 : 0);
     }
     assert_int_equal(events.refused_items, 2);
+    assert_int_equal(events.last_refusal, why);
     aws_logs_events_clear(&events);
     assert_int_equal(events.refused_items, 0);
 }

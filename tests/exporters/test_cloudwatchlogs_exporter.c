@@ -212,7 +212,10 @@ static void test_events_out_of_time_cost_their_neighbours_nothing(void **state)
     assert_int_equal(count_puts_with("\"late\""), 1);
     assert_int_equal(count_puts_with("old"), 0);
     RIG_STAT_IS(&rig, items_delivered, 2);
-    RIG_STAT_IS(&rig, items_rejected_partial, 3);
+    RIG_STAT_IS(&rig, items_rejected_too_old, 1);
+    RIG_STAT_IS(&rig, items_rejected_too_new, 1);
+    RIG_STAT_IS(&rig, items_rejected_empty, 1);
+    RIG_STAT_IS(&rig, items_rejected_partial, 0);
     close_exporter();
 }
 
@@ -225,7 +228,8 @@ static void test_a_batch_that_is_all_refused_is_rejected(void **state)
     rig_offer(&rig, &part, 1, 1);
     rig_settle(&rig);
     assert_int_equal(http_stub_request_count(&service.stub), 0);
-    RIG_STAT_IS(&rig, items_rejected, 1);
+    RIG_STAT_IS(&rig, items_rejected_too_old, 1);
+    RIG_STAT_IS(&rig, items_rejected, 0);
     close_exporter();
 }
 
@@ -376,7 +380,7 @@ static void test_a_refused_put_costs_its_neighbours_nothing(void **state)
 static void test_rejected_events_are_counted_by_their_places(void **state)
 {
     static const char body[] = "{\"rejectedLogEventsInfo\":{\"tooOldLogEventEndIndex\":1,"
-                               "\"tooNewLogEventStartIndex\":3}}";
+                               "\"expiredLogEventEndIndex\":2,\"tooNewLogEventStartIndex\":4}}";
     static const struct http_stub_answer partly = {.body = body, .body_len = sizeof(body) - 1};
     static const struct http_stub_answer *const script[] = {&partly};
     static const char *const tasks[] = {"t", "t", "t", "t", "t"};
@@ -386,7 +390,10 @@ static void test_rejected_events_are_counted_by_their_places(void **state)
     offer_records(tasks, 5);
     rig_settle(&rig);
     RIG_STAT_IS(&rig, items_delivered, 2);
-    RIG_STAT_IS(&rig, items_rejected_partial, 3);
+    RIG_STAT_IS(&rig, items_rejected_too_old, 1);
+    RIG_STAT_IS(&rig, items_rejected_expired, 1);
+    RIG_STAT_IS(&rig, items_rejected_too_new, 1);
+    RIG_STAT_IS(&rig, items_rejected_partial, 0);
     close_exporter();
 }
 
@@ -517,7 +524,7 @@ static void test_metric_documents_leave_where_they_say_and_as_they_came(void **s
                      1);
     assert_int_equal(count_puts_with("{\"logGroupName\":\"g\",\"logStreamName\":\"s\""), 1);
     RIG_STAT_IS(&rig, items_delivered, 2);
-    RIG_STAT_IS(&rig, items_rejected_partial, 1);
+    RIG_STAT_IS(&rig, items_rejected_malformed, 1);
     close_exporter();
 }
 

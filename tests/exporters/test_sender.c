@@ -312,6 +312,60 @@ static void test_partial_success_is_split_in_the_books(void **state)
     close_and_check();
 }
 
+/* The reasons that the exporter by hand has for its batches. */
+static struct rejects reasons(uint64_t too_old, uint64_t expired)
+{
+    struct rejects rejects = {.count = 0};
+    rejects_add(&rejects, &up.exporter.stats.items_rejected_too_old, too_old);
+    rejects_add(&rejects, &up.exporter.stats.items_rejected_expired, expired);
+    return rejects;
+}
+
+static void test_reasons_stand_in_the_books_instead_of_the_whole(void **state)
+{
+    (void)state;
+    struct sender_config config = config_of(1, 10);
+    open_with(&config);
+    struct rejects known = reasons(2, 1);
+    offer(10);
+    advance(0);
+    up.open[0]->rejects = &known;
+    answer((struct send_result){.outcome = SEND_ACCEPTED, .rejected_items = 4});
+    STAT_IS(items_rejected_too_old, 2);
+    STAT_IS(items_rejected_expired, 1);
+    STAT_IS(items_rejected_partial, 1);
+    offer(5);
+    advance(0);
+    assert_null(up.open[0]->rejects); /* of another batch */
+    up.open[0]->rejects = &known;
+    answer((struct send_result){.outcome = SEND_REJECTED});
+    STAT_IS(items_rejected_too_old, 4);
+    STAT_IS(items_rejected_expired, 2);
+    STAT_IS(items_rejected, 2);
+    STAT_IS(items_rejected_partial, 1);
+    close_and_check();
+}
+
+static void test_what_is_given_up_keeps_the_reasons_of_what_was_refused(void **state)
+{
+    (void)state;
+    struct sender_config config = config_of(1, 10);
+    config.retry.is_enabled = false;
+    open_with(&config);
+    struct rejects known = reasons(2, 0);
+    offer(10);
+    advance(0);
+    up.open[0]->rejects = &known;
+    up.open[0]->delivered_items = 5;
+    up.open[0]->rejected_items = 3;
+    answer((struct send_result){.outcome = SEND_RETRYABLE});
+    STAT_IS(items_delivered, 5);
+    STAT_IS(items_rejected_too_old, 2);
+    STAT_IS(items_rejected_partial, 1);
+    STAT_IS(items_dropped_retry, 2);
+    close_and_check();
+}
+
 static void test_a_permanent_error_is_counted_and_not_repeated(void **state)
 {
     (void)state;
@@ -354,6 +408,33 @@ static void fail_once(uint64_t retry_after_ns)
 {
     answer((struct send_result){
         .outcome = SEND_RETRYABLE, .status = 503, .retry_after_ns = retry_after_ns});
+}
+
+static void test_attempts_are_bounded_where_the_configuration_says_so(void **state)
+{
+    (void)state;
+    struct sender_config config = config_of(1, 10);
+    config.attempts_max = 3;
+    open_with(&config);
+    offer(2);
+    advance(0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(up.open_count, 1);
+        fail_once(0);
+        advance(60 * S);
+    }
+    assert_int_equal(up.attempt_count, 3);
+    STAT_IS(items_dropped_retry, 2);
+    STAT_IS(requests_retried, 2);
+    offer(1); /* the next batch has all of them again */
+    advance(0);
+    fail_once(0);
+    advance(60 * S);
+    fail_once(0);
+    advance(60 * S);
+    answer((struct send_result){.outcome = SEND_ACCEPTED});
+    STAT_IS(items_delivered, 1);
+    close_and_check();
 }
 
 /* Moves on in steps until another attempt is made; returns how long that took. */
@@ -686,6 +767,9 @@ int main(void)
         TIMED(test_a_batch_larger_than_the_queue_is_dropped_in_a_later_turn),
         TIMED(test_without_a_queue_only_what_can_be_sent_is_taken),
         TIMED(test_partial_success_is_split_in_the_books),
+        TIMED(test_reasons_stand_in_the_books_instead_of_the_whole),
+        TIMED(test_what_is_given_up_keeps_the_reasons_of_what_was_refused),
+        TIMED(test_attempts_are_bounded_where_the_configuration_says_so),
         TIMED(test_a_permanent_error_is_counted_and_not_repeated),
         TIMED(test_a_send_that_cannot_begin_is_judged_by_its_code),
         TIMED(test_backoff_keeps_within_its_jitter),

@@ -220,7 +220,7 @@ static void test_the_time_of_a_trace_id_is_checked_when_asked(void **state)
     rig_offer(&rig, &part, 1, 1);
     rig_settle(&rig);
     assert_int_equal(http_stub_request_count(&stub), 0);
-    RIG_STAT_IS(&rig, items_rejected, 1);
+    RIG_STAT_IS(&rig, items_rejected_trace_time, 1);
     close_both();
 }
 
@@ -267,7 +267,7 @@ static void test_a_segment_over_the_limit_is_refused_alone(void **state)
     RIG_STAT_IS(&rig, items_delivered, 1);
     offer_segments(2, 1, XRAY_DOCUMENT_MAX_BYTES - 31);
     rig_settle(&rig);
-    RIG_STAT_IS(&rig, items_rejected, 1);
+    RIG_STAT_IS(&rig, items_rejected_document_too_large, 1);
     assert_int_equal(http_stub_request_count(&stub), 1);
     close_both();
 }
@@ -315,7 +315,11 @@ static void test_only_what_can_succeed_is_sent_again(void **state)
     assert_segment(1, 0, 3);
     assert_segment(1, 1, 5);
     RIG_STAT_IS(&rig, items_delivered, 3);
-    RIG_STAT_IS(&rig, items_rejected_partial, 2);
+    RIG_STAT_IS(&rig, items_rejected_unprocessed, 2);
+    RIG_STAT_IS(&rig, items_rejected_partial, 0);
+    RIG_STAT_IS(&rig, unprocessed_invalid_segment, 1);
+    RIG_STAT_IS(&rig, unprocessed_invalid_trace_id, 1);
+    RIG_STAT_IS(&rig, unprocessed_retryable, 2);
     RIG_STAT_IS(&rig, requests_repeated_unknown, 0);
     close_both();
 }
@@ -333,7 +337,7 @@ static void test_entries_without_a_name_are_counted_and_not_repeated(void **stat
     rig_settle(&rig);
     assert_int_equal(http_stub_request_count(&stub), 1);
     RIG_STAT_IS(&rig, items_delivered, 3);
-    RIG_STAT_IS(&rig, items_rejected_partial, 2);
+    RIG_STAT_IS(&rig, items_rejected_unprocessed, 2);
     close_both();
 }
 
@@ -440,6 +444,96 @@ static void test_an_unanswered_request_is_repeated_and_counted(void **state)
     assert_segment(2, 0, 1);
     RIG_STAT_IS(&rig, items_delivered, 2);
     RIG_STAT_IS(&rig, requests_repeated_unknown, 2);
+    close_both();
+}
+
+static void test_a_kept_connection_that_ends_unanswered_is_counted(void **state)
+{
+    static const struct http_stub_answer script[] = {{0}, {.hangs_up = true}, {0}};
+    start_stub(script, COUNT_OF(script));
+    open_exporter(state, "");
+    offer_segments(1, 1, 0);
+    rig_settle(&rig);
+    RIG_STAT_IS(&rig, requests_repeated_unknown, 0);
+    offer_segments(2, 1, 0);
+    rig_settle(&rig);
+    assert_int_equal(http_stub_request_count(&stub), 3);
+    assert_segment(1, 0, 2);
+    assert_segment(2, 0, 2);
+    RIG_STAT_IS(&rig, items_delivered, 2);
+    RIG_STAT_IS(&rig, requests_repeated_unknown, 1);
+    RIG_STAT_IS(&rig, requests_sent, 3);
+    RIG_STAT_IS(&rig, requests_retried, 1);
+    close_both();
+}
+
+/* --- too large for the service ---------------------------------------------------------------- */
+
+static void test_a_request_that_is_too_large_goes_again_in_halves(void **state)
+{
+    static const struct http_stub_answer script[] = {{.status = 413}, {0}};
+    start_stub(script, COUNT_OF(script));
+    open_exporter(state, "num_workers: 1\n");
+    offer_segments(1, 5, 0);
+    rig_settle(&rig);
+    assert_int_equal(http_stub_request_count(&stub), 3);
+    assert_int_equal(document_count(1), 3);
+    assert_int_equal(document_count(2), 2);
+    assert_segment(1, 0, 1);
+    assert_segment(2, 1, 5);
+    RIG_STAT_IS(&rig, items_delivered, 5);
+    RIG_STAT_IS(&rig, requests_sent, 3);
+    RIG_STAT_IS(&rig, requests_repeated_unknown, 0); /* it was answered */
+    close_both();
+}
+
+static void test_a_document_that_is_too_large_alone_is_refused_alone(void **state)
+{
+    /* 3 → 2 and 1; the 2 → 1 and 1, of which the first is refused. */
+    static const struct http_stub_answer script[] = {
+        {.status = 413}, {.status = 413}, {.status = 413}, {0}};
+    start_stub(script, COUNT_OF(script));
+    open_exporter(state, "num_workers: 1\n");
+    offer_segments(1, 3, 0);
+    rig_settle(&rig);
+    assert_int_equal(http_stub_request_count(&stub), 5);
+    assert_int_equal(document_count(2), 1);
+    assert_segment(2, 0, 1);
+    assert_segment(3, 0, 2);
+    assert_segment(4, 0, 3);
+    RIG_STAT_IS(&rig, items_delivered, 2);
+    RIG_STAT_IS(&rig, items_rejected_request_too_large, 1);
+    RIG_STAT_IS(&rig, items_rejected_partial, 0);
+    close_both();
+}
+
+static void test_an_endpoint_that_takes_nothing_refuses_every_document_once(void **state)
+{
+    static const struct http_stub_answer script[] = {{.status = 413}};
+    start_stub(script, 1);
+    open_exporter(state, "");
+    offer_segments(1, 20, 0);
+    rig_settle(&rig);
+    /* About as many as a tree with 20 leaves has nodes; neighbouring halves may go together. */
+    assert_in_range(http_stub_request_count(&stub), 21, 50);
+    RIG_STAT_IS(&rig, items_rejected_request_too_large, 20);
+    RIG_STAT_IS(&rig, items_rejected, 0);
+    close_both();
+}
+
+static void test_a_failure_between_halves_sends_only_what_is_left(void **state)
+{
+    static const struct http_stub_answer script[] = {{.status = 413}, {0}, {.status = 500}, {0}};
+    start_stub(script, COUNT_OF(script));
+    open_exporter(state, "num_workers: 1\n");
+    offer_segments(1, 4, 0);
+    rig_settle(&rig);
+    assert_int_equal(http_stub_request_count(&stub), 4);
+    assert_segment(1, 0, 1);
+    assert_segment(2, 0, 3);
+    assert_int_equal(document_count(3), 2);
+    assert_segment(3, 0, 3);
+    RIG_STAT_IS(&rig, items_delivered, 4);
     close_both();
 }
 
@@ -639,6 +733,77 @@ static void test_telemetry_tells_of_a_minute(void **state)
     http_stub_stop(&stub);
 }
 
+/* The last request, which must be a farewell; its first record. */
+static void assert_farewell(json_int_t received, json_int_t sent, json_int_t rejected)
+{
+    json_error_t error;
+    const struct http_stub_request *request =
+        http_stub_request(&stub, http_stub_request_count(&stub) - 1);
+    assert_string_equal(request->target, "/TelemetryRecords");
+    json_t *root = json_loadb((const char *)request->body, request->body_len, 0, &error);
+    json_t *first = json_array_get(json_object_get(root, "TelemetryRecords"), 0);
+    assert_int_equal(json_integer_value(json_object_get(first, "SegmentsReceivedCount")), received);
+    assert_int_equal(json_integer_value(json_object_get(first, "SegmentsSentCount")), sent);
+    assert_int_equal(json_integer_value(json_object_get(first, "SegmentsRejectedCount")), rejected);
+    json_decref(root);
+}
+
+static void test_the_last_record_leaves_after_the_last_batch(void **state)
+{
+    static const char body[] = "{\"UnprocessedTraceSegments\":[{\"Id\":\"0000000000000001\","
+                               "\"ErrorCode\":\"InvalidId\"}]}";
+    static const struct http_stub_answer script[] = {
+        {.delay_ms = 50, .body = body, .body_len = sizeof(body) - 1}, {0}};
+    start_stub(script, 2);
+    open_exporter(state, "telemetry: {enabled: true, hostname: h}\n");
+    offer_segments(1, 3, 0);
+    assert_true(loop_turn(rig.loop, 0) >= 0);
+    rig.exporter->ops->drain(rig.exporter, clock_mono_ns() + 5 * CLOCK_NS_PER_S);
+    assert_false(rig.exporter->ops->is_idle(rig.exporter));
+    rig_settle(&rig);
+    assert_int_equal(http_stub_request_count(&stub), 2);
+    assert_farewell(3, 3, 1);
+    close_both();
+}
+
+static void test_a_drain_without_items_says_nothing(void **state)
+{
+    start_stub(ok_script, 1);
+    open_exporter(state, "telemetry: {enabled: true}\n");
+    rig.exporter->ops->drain(rig.exporter, clock_mono_ns() + 5 * CLOCK_NS_PER_S);
+    assert_true(rig.exporter->ops->is_idle(rig.exporter));
+    rig_settle(&rig);
+    assert_int_equal(http_stub_request_count(&stub), 0);
+    close_both();
+}
+
+static void test_a_farewell_does_not_outlast_the_drain(void **state)
+{
+    static const struct http_stub_answer script[] = {{0}, {.delay_ms = 60000}};
+    start_stub(script, 2);
+    open_exporter(state, "telemetry: {enabled: true}\n");
+    offer_segments(1, 1, 0);
+    rig_settle(&rig);
+    uint64_t begin_mono_ns = clock_mono_ns();
+    rig.exporter->ops->drain(rig.exporter, begin_mono_ns + 300 * CLOCK_NS_PER_MS);
+    rig_settle(&rig);
+    assert_true(clock_mono_ns() - begin_mono_ns < 2 * CLOCK_NS_PER_S);
+    RIG_STAT_IS(&rig, items_delivered, 1);
+    close_both();
+}
+
+static void test_max_retries_ends_the_attempts(void **state)
+{
+    static const struct http_stub_answer script[] = {{.status = 503}};
+    start_stub(script, 1);
+    open_exporter(state, "max_retries: 2\n");
+    offer_segments(1, 2, 0);
+    rig_settle(&rig);
+    assert_int_equal(http_stub_request_count(&stub), 3);
+    RIG_STAT_IS(&rig, items_dropped_retry, 2);
+    close_both();
+}
+
 /* --- documents of a span ---------------------------------------------------------------------- */
 
 static void test_a_span_with_two_documents_counts_once(void **state)
@@ -646,15 +811,17 @@ static void test_a_span_with_two_documents_counts_once(void **state)
     (void)state;
     struct xray_doc docs[4] = {
         {.item_index = 0, .state = XRAY_DOC_DELIVERED},
-        {.item_index = 0, .state = XRAY_DOC_REJECTED},
+        {.item_index = 0, .state = XRAY_DOC_REJECTED, .why = XRAY_DOC_UNPROCESSED},
         {.item_index = 2, .state = XRAY_DOC_DELIVERED},
         {.item_index = 2, .state = XRAY_DOC_DELIVERED},
     };
-    struct xray_docs all = {.docs = docs, .count = 4, .refused_items = 1};
+    struct xray_docs all = {.docs = docs, .count = 4, .bad_id_items = 1};
     struct xray_docs_sum sum;
     xray_docs_sum_up(&all, &sum);
     assert_int_equal(sum.delivered_items, 1);
     assert_int_equal(sum.rejected_items, 2);
+    assert_int_equal(sum.rejected_by[XRAY_DOC_UNPROCESSED], 1);
+    assert_int_equal(sum.rejected_by[XRAY_DOC_WITH_REQUEST], 0);
     assert_false(sum.has_retry);
     docs[2].state = XRAY_DOC_RETRY;
     xray_docs_sum_up(&all, &sum);
@@ -681,6 +848,11 @@ static int run_group(const char *name)
         LOOP_TEST(test_a_refused_request_is_refused_for_good),
         LOOP_TEST(test_a_400_refuses_only_its_own_documents),
         LOOP_TEST(test_an_unanswered_request_is_repeated_and_counted),
+        LOOP_TEST(test_a_kept_connection_that_ends_unanswered_is_counted),
+        LOOP_TEST(test_a_request_that_is_too_large_goes_again_in_halves),
+        LOOP_TEST(test_a_document_that_is_too_large_alone_is_refused_alone),
+        LOOP_TEST(test_an_endpoint_that_takes_nothing_refuses_every_document_once),
+        LOOP_TEST(test_a_failure_between_halves_sends_only_what_is_left),
         LOOP_TEST(test_what_is_given_up_leaves_out_what_was_delivered),
         LOOP_TEST(test_a_drain_sends_what_waits),
         LOOP_TEST(test_a_hanging_endpoint_does_not_outlast_the_drain),
@@ -690,6 +862,10 @@ static int run_group(const char *name)
         LOOP_TEST(test_what_is_refused),
         LOOP_TEST(test_an_empty_section_is_valid),
         LOOP_TEST(test_telemetry_tells_of_a_minute),
+        LOOP_TEST(test_the_last_record_leaves_after_the_last_batch),
+        LOOP_TEST(test_a_drain_without_items_says_nothing),
+        LOOP_TEST(test_a_farewell_does_not_outlast_the_drain),
+        LOOP_TEST(test_max_retries_ends_the_attempts),
         LOOP_TEST(test_a_span_with_two_documents_counts_once),
     };
     return cmocka_run_group_tests_name(name, tests, NULL, NULL);

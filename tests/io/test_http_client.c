@@ -228,6 +228,36 @@ static void test_failures_have_a_code_and_words(void **state)
     close_all(loop, client, &stub);
 }
 
+/* A kept connection that ends without an answer: libcurl sends the request again, and says so. */
+static void test_a_request_repeated_on_a_fresh_connection_is_told(void **state)
+{
+    struct loop *loop = *state;
+    static const struct http_stub_answer script[] = {
+        {0}, {.hangs_up = true}, {.body = "again", .body_len = 5}, {.hangs_up = true}};
+    static const struct iovec body = {.iov_base = "ping", .iov_len = 4};
+    struct http_stub stub;
+    start_stub(&stub, script, COUNT_OF(script));
+    struct http_client *client = open_client(loop, NULL);
+    struct fetch fetch = fetch_of("POST", stub.url);
+    fetch.request.body = &body;
+    fetch.request.body_count = 1;
+    run(loop, client, &fetch);
+    assert_int_equal(fetch.result.repeat_count, 0);
+    fetch.is_done = 0;
+    run(loop, client, &fetch);
+    assert_int_equal(fetch.result.fault, 0);
+    assert_string_equal(fetch.body, "again");
+    assert_int_equal(fetch.result.repeat_count, 1);
+    assert_int_equal(http_stub_request_count(&stub), 3);
+    assert_int_equal(http_stub_request(&stub, 1)->body_len, 4);
+    assert_int_equal(http_stub_request(&stub, 2)->body_len, 4);
+    fetch.is_done = 0;
+    run(loop, client, &fetch); /* both connections end: a failure, which is told of too */
+    assert_int_equal(fetch.result.fault, FAULT_CLOSED);
+    assert_int_equal(fetch.result.repeat_count, 1);
+    close_all(loop, client, &stub);
+}
+
 static void test_cancel_and_close_make_no_callback(void **state)
 {
     struct loop *loop = *state;
@@ -504,6 +534,7 @@ static int run_group(const char *name)
         LOOP_TEST(test_retry_after_is_read_as_seconds_and_as_date),
         LOOP_TEST(test_answer_is_kept_up_to_its_bound),
         LOOP_TEST(test_failures_have_a_code_and_words),
+        LOOP_TEST(test_a_request_repeated_on_a_fresh_connection_is_told),
         LOOP_TEST(test_cancel_and_close_make_no_callback),
         LOOP_TEST(test_a_callback_may_start_its_request_again),
         LOOP_TEST(test_many_at_once_are_all_answered),

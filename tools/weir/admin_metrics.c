@@ -253,7 +253,7 @@ static uint64_t read_sent(const struct exporter_stats *stats)
 
 static uint64_t read_failed(const struct exporter_stats *stats)
 {
-    return counter_read(&stats->items_rejected) + counter_read(&stats->items_rejected_partial) +
+    return stats_sum(STATS_EXPORTER, "weir_items_rejected", stats) +
            counter_read(&stats->items_dropped_retry) + counter_read(&stats->items_dropped_shutdown);
 }
 

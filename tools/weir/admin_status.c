@@ -60,6 +60,8 @@ static void put_books(struct json_out *json, const struct life *life)
     put_u64(json, "points_emitted", counter_read(&books.in.points_emitted));
     put_u64(json, "items_offered", counter_read(&books.out.items_offered));
     put_u64(json, "items_delivered", counter_read(&books.out.items_delivered));
+    put_u64(json, "items_rejected", books.items_rejected);
+    put_u64(json, "items_dropped", books.items_dropped);
     put_u64(json, "items_held", counter_read(&books.out.items_held));
     json_out_close(json, '}');
 }

@@ -104,13 +104,11 @@ void books_read(const struct graph *graph, const struct books_past *past, struct
                                   counter_read(&in->wire_dropped_invalid);
     books->items_are_balanced =
         counter_read(&in->items_decoded) == books->items_accepted + books->items_invalid;
-    books->out_is_balanced =
-        counter_read(&out->items_offered) ==
-        counter_read(&out->items_delivered) + counter_read(&out->items_rejected) +
-            counter_read(&out->items_rejected_partial) +
-            counter_read(&out->items_dropped_queue_full) + counter_read(&out->items_dropped_retry) +
-            counter_read(&out->items_dropped_shutdown) + counter_read(&out->items_dropped_memory) +
-            counter_read(&out->items_held);
+    books->items_rejected = stats_sum(STATS_EXPORTER, "weir_items_rejected", out);
+    books->items_dropped = stats_sum(STATS_EXPORTER, "weir_items_dropped", out);
+    books->out_is_balanced = counter_read(&out->items_offered) ==
+                             counter_read(&out->items_delivered) + books->items_rejected +
+                                 books->items_dropped + counter_read(&out->items_held);
 }
 
 void books_log(const struct graph *graph, const struct books_past *past, const char *event)
@@ -137,11 +135,7 @@ void books_log(const struct graph *graph, const struct books_past *past, const c
            LOG_U64("points_emitted", counter_read(&in->points_emitted)),
            LOG_U64("items_offered", counter_read(&out->items_offered)),
            LOG_U64("items_delivered", counter_read(&out->items_delivered)),
-           LOG_U64("items_rejected",
-                   counter_read(&out->items_rejected) + counter_read(&out->items_rejected_partial)),
-           LOG_U64("items_dropped", counter_read(&out->items_dropped_queue_full) +
-                                        counter_read(&out->items_dropped_retry) +
-                                        counter_read(&out->items_dropped_shutdown) +
-                                        counter_read(&out->items_dropped_memory)),
+           LOG_U64("items_rejected", books.items_rejected),
+           LOG_U64("items_dropped", books.items_dropped),
            LOG_U64("items_held", counter_read(&out->items_held)));
 }

@@ -19,6 +19,8 @@ struct books {
     uint64_t items_invalid;    /* all reasons */
     uint64_t items_accepted;   /* folded + forwarded + filtered */
     struct exporter_stats out; /* sums over all exporters */
+    uint64_t items_rejected;   /* all reasons */
+    uint64_t items_dropped;    /* all reasons */
     bool wire_is_balanced;
     bool items_are_balanced;
     bool out_is_balanced;

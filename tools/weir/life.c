@@ -22,11 +22,13 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/memory_limit.h"
+#include "io/aws/region_discovery.h"
 #include "io/tls.h"
 #include "tools/weir/admin.h"
 #include "tools/weir/books.h"
 #include "tools/weir/cpus.h"
 #include "tools/weir/preset.h"
+#include "tools/weir/process_info.h"
 
 #define LIFE_TICK_MS 20
 #define LIFE_TRIM_MS 10000
@@ -182,9 +184,25 @@ static void life_on_trim(struct timer *timer, uint64_t now_mono_ns)
     ASSERT(err == 0); /* the heap has room for the main thread's few timers from the start */
 }
 
+/*
+ * Only at the start: what runs already is not ended by a reload that wants more. The embedded
+ * default has an X-Ray receiver, and runs where there is no AWS.
+ */
+static void end_without_region(struct life *life)
+{
+    bool is_embedded =
+        !preset_is_on_aws() && slice_is_text(life->graph->origin, preset_default_name());
+    if (life->state == LIFE_RUNNING && life->reload_count == 0 && !is_embedded &&
+        !life->is_region_missing && region_discovery_has_failed()) {
+        life->is_region_missing = true;
+        log_error("region_missing", LOG_TEXT("message", "There is no AWS region: set AWS_REGION."));
+    }
+}
+
 static void life_on_refresh(struct timer *timer, uint64_t now_mono_ns)
 {
     struct life *life = CONTAINER_OF(timer, struct life, refresh);
+    end_without_region(life);
     graph_refresh(life->graph, now_mono_ns);
     int err = loop_timer_arm(life->loop, timer, now_mono_ns + LIFE_REFRESH_MS * CLOCK_NS_PER_MS);
     ASSERT(err == 0); /* as above */
@@ -425,22 +443,6 @@ static void stop_workers(struct life *life)
     mem_free(life->thread_names);
 }
 
-static void make_instance_id(struct life *life)
-{
-    uint8_t bytes[16];
-    /* Only uniqueness is at stake, and 16 bytes never come short. */
-    (void)getrandom(bytes, sizeof(bytes), 0);
-    bytes[6] = (uint8_t)((bytes[6] & 0x0F) | 0x40);
-    bytes[8] = (uint8_t)((bytes[8] & 0x3F) | 0x80);
-    size_t at = 0;
-    for (size_t i = 0; i < sizeof(bytes); i++) {
-        bool has_dash = i == 4 || i == 6 || i == 8 || i == 10;
-        int len = snprintf(life->instance_id + at, sizeof(life->instance_id) - at, "%s%02x",
-                           has_dash ? "-" : "", bytes[i]);
-        at += (size_t)len;
-    }
-}
-
 static bool binds_any(void)
 {
     const char *wish = getenv("WEIR_BIND_ANY");
@@ -452,7 +454,7 @@ static void make_home(struct life *life)
 {
     budget_init(&life->memory, 0);
     limit_memory(life);
-    make_instance_id(life);
+    process_make_instance_id(life->instance_id, sizeof(life->instance_id));
     life->home = (struct receiver_home){
         .shards = life->shards,
         .shard_count = life->shard_count,
@@ -587,10 +589,13 @@ int life_run(const struct cli *cli)
     if (err != 0) {
         log_error("start_failed", LOG_FAULT("reason", err));
     } else {
-        while (life.state != LIFE_ENDED && !life.is_forced) {
+        while (life.state != LIFE_ENDED && !life.is_forced && !life.is_region_missing) {
             turn(&life, UINT64_MAX);
         }
     }
     close_all(&life);
+    if (life.is_region_missing) {
+        return EXIT_CODE_CONFIG;
+    }
     return err == 0 && !life.is_forced ? EXIT_CODE_OK : EXIT_CODE_FAILED;
 }

@@ -71,7 +71,8 @@ struct life {
     uint64_t reload_count;
     uint64_t reload_failed_count;
     struct log_limit turn_limit;
-    bool is_forced; /* a second signal: end at once */
+    bool is_forced;         /* a second signal: end at once */
+    bool is_region_missing; /* likewise: nothing that goes to AWS could ever be signed */
 };
 
 /* Runs until a signal ends it. Returns an exit code. */

@@ -1,14 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * process_info — /proc/self/statm.
+ * process_info — /proc/self/statm, and random bytes.
  */
 #include "tools/weir/process_info.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "core/base/number.h"
 #include "core/base/slice.h"
+
+void process_make_instance_id(char *text, size_t cap)
+{
+    uint8_t bytes[16];
+    size_t at = 0;
+    ASSERT(cap > 2 * sizeof(bytes) + 4);
+    /* Only uniqueness is at stake, and 16 bytes never come short. */
+    (void)getrandom(bytes, sizeof(bytes), 0);
+    bytes[6] = (uint8_t)((bytes[6] & 0x0F) | 0x40);
+    bytes[8] = (uint8_t)((bytes[8] & 0x3F) | 0x80);
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bool has_dash = i == 4 || i == 6 || i == 8 || i == 10;
+        int len = snprintf(text + at, cap - at, "%s%02x", has_dash ? "-" : "", bytes[i]);
+        at += (size_t)len;
+    }
+}
 
 uint64_t process_resident_bytes(void)
 {

@@ -129,6 +129,21 @@ static void test_rows_of_one_metric_stand_together_and_agree(void **state)
     }
 }
 
+static void test_a_metric_is_summed_over_its_labels_and_one_scope(void **state)
+{
+    (void)state;
+    struct exporter_stats exporter = {0};
+    struct receiver_stats receiver = {0};
+    counter_add(&exporter.items_rejected, 1);
+    counter_add(&exporter.items_rejected_partial, 2);
+    counter_add(&exporter.items_rejected_request_too_large, 4);
+    counter_add(&exporter.items_dropped_retry, 8);
+    assert_int_equal(stats_sum(STATS_EXPORTER, "weir_items_rejected", &exporter), 7);
+    assert_int_equal(stats_sum(STATS_EXPORTER, "weir_items_dropped", &exporter), 8);
+    assert_int_equal(stats_sum(STATS_RECEIVER, "weir_items_rejected", &receiver), 0);
+    assert_int_equal(stats_sum(STATS_EXPORTER, "weir_items_reject", &exporter), 0);
+}
+
 static bool is_name(const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -175,6 +190,7 @@ int main(void)
         cmocka_unit_test(test_every_row_reads_its_own_field),
         cmocka_unit_test(test_some_rows_by_hand),
         cmocka_unit_test(test_rows_of_one_metric_stand_together_and_agree),
+        cmocka_unit_test(test_a_metric_is_summed_over_its_labels_and_one_scope),
         cmocka_unit_test(test_names_labels_and_help_can_be_printed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

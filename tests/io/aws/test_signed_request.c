@@ -15,6 +15,7 @@
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "io/aws/region_discovery.h"
 #include "tests/io/aws/aws_rig.h"
 #include "tests/support/loop_fixture.h"
 #include "tests/support/tls_identity.h"
@@ -477,6 +478,44 @@ static void test_wrong_settings_are_refused_at_open(void **state)
     aws_rig_close(&rig);
 }
 
+/* Whoever started weir hears early that there is no region, not with the first request. */
+static void test_a_region_that_no_setting_names_is_looked_for_at_once(void **state)
+{
+    struct aws_rig rig;
+    char url[128];
+    const struct aws_client_options options = {.service = "xray"};
+    aws_rig_open(&rig, *state);
+    use_environment_keys();
+    (void)snprintf(url, sizeof(url), "%s/v4/id", rig.stub.url);
+    (void)setenv("ECS_CONTAINER_METADATA_URI_V4", url, 1);
+    aws_rig_open_client(&rig, &options);
+    uint64_t deadline_mono_ns = clock_mono_ns() + 5 * CLOCK_NS_PER_S;
+    while (aws_rig_count(&rig, "/v4/id/task") == 0 && clock_mono_ns() < deadline_mono_ns) {
+        assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
+    }
+    assert_int_equal(aws_rig_count(&rig, "/v4/id/task"), 1);
+    assert_int_equal(aws_rig_count(&rig, "/TraceSegments"), 0);
+    struct aws_probe probe = aws_probe_of();
+    aws_rig_run(&rig, &probe);
+    assert_int_equal(probe.outcome, AWS_OK);
+    assert_string_equal(aws_client_region(rig.client), "sa-east-1");
+    aws_rig_close(&rig);
+}
+
+static void test_a_search_without_a_region_is_told_to_the_process(void **state)
+{
+    struct aws_rig rig;
+    const struct aws_client_options options = {.service = "xray", .is_local_mode = true};
+    aws_rig_open(&rig, *state);
+    aws_rig_open_client(&rig, &options);
+    uint64_t deadline_mono_ns = clock_mono_ns() + 5 * CLOCK_NS_PER_S;
+    while (!region_discovery_has_failed() && clock_mono_ns() < deadline_mono_ns) {
+        assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
+    }
+    assert_true(region_discovery_has_failed());
+    aws_rig_close(&rig);
+}
+
 static void test_open_survives_refused_memory(void **state)
 {
     struct aws_rig rig;
@@ -497,6 +536,19 @@ static void test_open_survives_refused_memory(void **state)
         }
     }
     assert_true(nth > 10);
+    aws_client_close(rig.client);
+    rig.client = NULL;
+    const struct aws_client_options without = {.service = "xray", .is_local_mode = true};
+    err = -ENOMEM;
+    for (nth = 1; err != 0 && nth < 1000; nth++) {
+        mem_fail_nth(nth);
+        err = aws_client_open(rig.loop, &without, &rig.client);
+        mem_fail_nth(0);
+        for (int i = 0; i < 3; i++) {
+            assert_true(loop_turn(rig.loop, 0) >= 0);
+        }
+    }
+    assert_int_equal(err, 0);
     aws_rig_close(&rig);
 }
 
@@ -521,6 +573,8 @@ static int run_on(const char *name)
         LOOP_TEST(test_certificates_are_verified_with_the_bundle_of_the_environment),
         LOOP_TEST(test_start_survives_refused_memory),
         LOOP_TEST(test_wrong_settings_are_refused_at_open),
+        LOOP_TEST(test_a_region_that_no_setting_names_is_looked_for_at_once),
+        LOOP_TEST(test_a_search_without_a_region_is_told_to_the_process),
         LOOP_TEST(test_open_survives_refused_memory),
     };
     return cmocka_run_group_tests_name(name, tests, NULL, NULL);
