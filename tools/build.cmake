@@ -8,6 +8,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
+include(${PROJECT_SOURCE_DIR}/tools/static_libs.cmake)
 pkg_check_modules(URING REQUIRED IMPORTED_TARGET liburing>=2.3)
 pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET openssl>=3.0)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
@@ -47,6 +48,7 @@ endif()
 if(WEIR_FUZZ)
     target_compile_options(weir_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
+include(${PROJECT_SOURCE_DIR}/tools/static_libs.cmake)
 
 # weir_floor(NAME SOURCES a.c … LINKS lower-floor library …): one library of the house.
 function(weir_floor name)

@@ -218,6 +218,20 @@ static const struct flag *find_flag(const char *text, size_t len)
     return NULL;
 }
 
+/* A flag that is not ours, with what looks like its value: `--feature-gates a,-b`, `-b` alone. */
+static void pass_over(const char *text, size_t len, int argc, char **argv, int *at)
+{
+    (void)fprintf(stderr, "weir: warning: passing over --%.*s, which means nothing here\n",
+                  (int)len, text);
+    if (text[len] == '=' || *at + 1 == argc) {
+        return;
+    }
+    const char *next = argv[*at + 1];
+    bool is_flag =
+        strncmp(next, "--", 2) == 0 || strcmp(next, "-c") == 0 || strcmp(next, "-h") == 0;
+    *at += is_flag ? 0 : 1;
+}
+
 /* One flag at argv[*at], with its value behind '=' or in the next argument. */
 static int take_flag(struct cli *cli, int argc, char **argv, int *at)
 {
@@ -225,6 +239,10 @@ static int take_flag(struct cli *cli, int argc, char **argv, int *at)
     const char *equals = strchr(text, '=');
     size_t len = equals == NULL ? strlen(text) : (size_t)(equals - text);
     const struct flag *flag = find_flag(text, len);
+    if (flag == NULL && cli->passes_over_flags) {
+        pass_over(text, len, argc, argv, at);
+        return 0;
+    }
     if (flag == NULL) {
         (void)fprintf(stderr, "weir: unknown flag --%.*s; see weir --help\n", (int)len, text);
         return EXIT_CODE_USAGE;
@@ -258,15 +276,9 @@ static int take_command(struct cli *cli, const char *text)
     return EXIT_CODE_USAGE;
 }
 
-int cli_parse(struct cli *cli, int argc, char **argv)
+static int read_arguments(struct cli *cli, int argc, char **argv)
 {
-    *cli = (struct cli){
-        .command = CLI_RUN,
-        .log_level = LOG_LEVEL_INFO,
-        .drain_timeout_ns = DEFAULT_DRAIN_TIMEOUT_NS,
-        .health_address = DEFAULT_HEALTH_ADDRESS,
-    };
-    int code = read_environment(cli);
+    int code = 0;
     bool has_command = false;
     for (int at = 1; at < argc && code == 0; at++) {
         const char *text = argv[at];
@@ -285,7 +297,34 @@ int cli_parse(struct cli *cli, int argc, char **argv)
             code = EXIT_CODE_USAGE;
         }
     }
+    if (cli->passes_over_flags && !has_command) {
+        cli->default_path = ADOT_DEFAULT_PATH;
+    }
     return code;
+}
+
+int cli_parse(struct cli *cli, int argc, char **argv)
+{
+    *cli = (struct cli){
+        .command = CLI_RUN,
+        .log_level = LOG_LEVEL_INFO,
+        .drain_timeout_ns = DEFAULT_DRAIN_TIMEOUT_NS,
+        .health_address = DEFAULT_HEALTH_ADDRESS,
+        .default_path = CLI_DEFAULT_PATH,
+    };
+    int code = read_environment(cli);
+    if (code != 0) {
+        return code;
+    }
+    enum adot_name name = adot_name_of(argc > 0 ? argv[0] : NULL);
+    if (name == ADOT_NAME_HEALTHCHECK) {
+        cli->command = CLI_HEALTH;
+        code = adot_healthcheck_read(argc, argv, cli->health_text);
+        cli->health_address = cli->health_text[0] != 0 ? cli->health_text : cli->health_address;
+        return code;
+    }
+    cli->passes_over_flags = name == ADOT_NAME_AWSCOLLECTOR;
+    return read_arguments(cli, argc, argv);
 }
 
 void cli_print_help(void)

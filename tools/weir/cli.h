@@ -13,8 +13,10 @@
 #include "core/base/defs.h"
 #include "core/base/log.h"
 #include "io/loop.h"
+#include "tools/weir/adot_names.h"
 
 #define CLI_URIS_MAX 32
+#define CLI_DEFAULT_PATH "/etc/weir/config.yaml"
 
 /* Exit codes: DESIGN "Configuration and command line". */
 enum {
@@ -52,10 +54,14 @@ struct cli {
     bool is_json;               /* version, components, config */
     bool is_unredacted;         /* config */
     const char *health_address; /* host:port of the health endpoint */
+    const char *default_path;   /* read where no configuration is given and it exists */
+    bool passes_over_flags;     /* ones that are not ours: a warning instead of a complaint */
+    char health_text[ADOT_ADDRESS_MAX_BYTES]; /* behind health_address, called as healthcheck */
 };
 
 /*
- * cli_parse — reads argv and the environment.
+ * cli_parse — reads argv and the environment. The program's own name counts: see adot_names.h.
+ *   cli   filled; stays where it is, texts may point into it
  *
  * Returns 0, or an exit code after the complaint was printed to stderr.
  */

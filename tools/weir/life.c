@@ -41,7 +41,6 @@
  * meanwhile, nobody could tell the kernel which of them are to be left alone.
  */
 #define LIFE_RELOAD_PAUSE_MS 400
-#define LIFE_DEFAULT_PATH "/etc/weir/config.yaml"
 /* Of the memory there is, for telemetry that waits, where no memory_limiter says it. */
 #define MEMORY_SHARE_PERCENT 60
 #define MEMORY_DEFAULT_BYTES (UINT64_C(1024) * 1024 * 1024)
@@ -570,7 +569,7 @@ int life_run(const struct cli *cli)
         .uri_count = cli->uri_count,
         .sets = cli->sets,
         .set_count = cli->set_count,
-        .default_path = LIFE_DEFAULT_PATH,
+        .default_path = cli->default_path,
         .preset_name = preset_default_name(),
         .preset_text = preset_default_text(),
     };

@@ -29,6 +29,7 @@ static int load(const struct cli *cli, struct graph **graph)
         .uri_count = cli->uri_count,
         .sets = cli->sets,
         .set_count = cli->set_count,
+        .default_path = cli->default_path,
         .preset_name = preset_default_name(),
         .preset_text = preset_default_text(),
     };
