@@ -96,7 +96,7 @@ void dgram_sample_drops(struct dgram *dgram)
     uint32_t grown_count = drop_count - dgram->seen_drop_count; /* right across a wrap, too */
     dgram->seen_drop_count = drop_count;
     if (dgram->state == DGRAM_REFUSING || dgram->state == DGRAM_STOPPING) {
-        counter_add(&dgram->stats->unread_at_close, grown_count); /* refused by our own filter */
+        counter_add(&dgram->stats->unread_at_close, grown_count); /* by a filter of ours */
     } else {
         counter_add(&dgram->stats->kernel_dropped, grown_count);
     }

@@ -87,7 +87,11 @@ WEIR_MUST_USE int socket_read_drops(int fd, uint32_t *drop_count);
 /* Whether nothing waits to be read (SIOCINQ). True for a descriptor that is no socket. */
 bool socket_is_dry(int fd);
 
-/* From now on the kernel drops, and counts as drops, whatever arrives for this socket alone. */
+/*
+ * Nothing new reaches this one socket any more; what is queued stays to be read. Over IP others of
+ * its reuseport group take over, or the kernel answers that nobody listens; elsewhere, and where
+ * that fails, it drops in silence. 0 or -errno.
+ */
 WEIR_MUST_USE int socket_refuse_all(int fd);
 
 /*

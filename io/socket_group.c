@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * socket_group — what concerns a socket's last moments: steering a reuseport group, refusing
- * everything, counting what the kernel dropped.
+ * everything new, counting what the kernel dropped.
  *
  * Classic BPF, because it needs no privilege and no seccomp profile forbids setsockopt.
  */
@@ -93,8 +93,27 @@ int socket_group_restore(int fd)
     return err == 0 ? 0 : -errno;
 }
 
+/*
+ * Over IP: connected to itself, a socket hears nobody else, and the kernel answers others as if it
+ * were closed already, so that a sender knows. The unspecified address then means this host.
+ */
+static int connect_to_self(int fd)
+{
+    struct loop_address self = {.len = sizeof(self.sun)};
+    if (getsockname(fd, &self.any, &self.len) != 0) {
+        return -errno;
+    }
+    if (self.any.sa_family != AF_INET && self.any.sa_family != AF_INET6) {
+        return -EAFNOSUPPORT;
+    }
+    return connect(fd, &self.any, self.len) == 0 ? 0 : -errno;
+}
+
 int socket_refuse_all(int fd)
 {
+    if (connect_to_self(fd) == 0) {
+        return 0;
+    }
     struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
     struct sock_fprog attached = {.len = 1, .filter = &nothing};
     int err = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &attached, sizeof(attached));

@@ -226,7 +226,7 @@ static int client_to(const struct loop_address *target, uint16_t *own_port)
     return fd;
 }
 
-static void test_drops_count_overflow_and_refusal_exactly(void **state)
+static void test_drops_count_overflow_exactly(void **state)
 {
     (void)state;
     struct loop_address address = resolve("127.0.0.1:0", SOCKET_FAMILY_ANY);
@@ -249,18 +249,81 @@ static void test_drops_count_overflow_and_refusal_exactly(void **state)
     assert_int_equal(socket_read_drops(fd, &drop_count), 0);
     assert_true(drop_count > 0);
     assert_int_equal(read_count + drop_count, 200);
-    assert_int_equal(socket_refuse_all(fd), 0);
-    for (int i = 0; i < 7; i++) {
-        assert_int_equal(send(client_fd, "0123456789", 10, 0), 10);
-    }
-    assert_true(socket_is_dry(fd));
-    uint32_t refused_count = 0;
-    assert_int_equal(socket_read_drops(fd, &refused_count), 0);
-    assert_int_equal(refused_count - drop_count, 7);
     close(client_fd);
     close(fd);
     assert_int_equal(socket_read_drops(-1, &drop_count), -EBADF);
     assert_true(socket_is_dry(-1));
+}
+
+static bool has_ipv6(void)
+{
+    struct loop_address address = resolve("[::1]:0", SOCKET_FAMILY_ANY);
+    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+    bool is_bound = bind(fd, &address.any, address.len) == 0;
+    close(fd);
+    return is_bound;
+}
+
+/* A socket on `text` that refuses: what it had is there, and who sends later is told. */
+static void check_refusal(const char *text, const char *target_text)
+{
+    struct loop_address address = resolve(text, SOCKET_FAMILY_ANY);
+    struct socket_options options = {0};
+    struct socket_report report;
+    char buffer[16];
+    uint32_t drop_count = 0;
+    int fd = socket_open_udp(&address, &options, &report);
+    struct loop_address target = resolve(target_text, SOCKET_FAMILY_ANY);
+    target.in4.sin_port = htons(socket_port_of(&report.local)); /* where IPv6 has it, too */
+    int client_fd = socket(target.any.sa_family, SOCK_DGRAM, 0);
+    assert_int_equal(connect(client_fd, &target.any, target.len), 0);
+    assert_int_equal(send(client_fd, "early", 5, 0), 5);
+    assert_int_equal(socket_refuse_all(fd), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(send(client_fd, "late", 4, 0), 4);
+        assert_int_equal(send(client_fd, "late", 4, 0), -1); /* it has the answer to the first */
+        assert_int_equal(errno, ECONNREFUSED);
+    }
+    assert_int_equal(recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT), 5);
+    assert_true(socket_is_dry(fd));
+    assert_int_equal(socket_read_drops(fd, &drop_count), 0);
+    assert_int_equal(drop_count, 0);
+    close(client_fd);
+    close(fd);
+}
+
+static void test_refusal_over_ip_is_answered(void **state)
+{
+    (void)state;
+    check_refusal("127.0.0.1:0", "127.0.0.1:1");
+    check_refusal("0.0.0.0:0", "127.0.0.2:1");
+    if (has_ipv6()) {
+        check_refusal("[::1]:0", "[::1]:1");
+        check_refusal("[::]:0", "[::1]:1");
+        check_refusal("[::]:0", "127.0.0.2:1");
+    }
+}
+
+static void test_refusal_on_unix_sockets_is_silent(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/weir-test-XXXXXX";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct socket_options options = {0};
+    assert_non_null(mkdtemp(directory));
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/s", directory);
+    int fd = socket_open_unix(address.sun_path, SOCK_DGRAM, &options, NULL);
+    int client_fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    assert_int_equal(connect(client_fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(socket_refuse_all(fd), 0);
+    for (int i = 0; i < 7; i++) {
+        assert_int_equal(send(client_fd, "late", 4, 0), 4);
+    }
+    assert_true(socket_is_dry(fd));
+    close(client_fd);
+    close(fd);
+    assert_int_equal(unlink(address.sun_path), 0);
+    assert_int_equal(rmdir(directory), 0);
 }
 
 #define MEMBERS 4
@@ -283,6 +346,34 @@ static void send_from_many(const struct loop_address *target)
         int client_fd = client_to(target, &own_port);
         assert_int_equal(send(client_fd, "x", 1, 0), 1);
         close(client_fd);
+    }
+}
+
+static void test_group_takes_over_from_members_that_refuse(void **state)
+{
+    (void)state;
+    struct loop_address address = resolve("127.0.0.1:0", SOCKET_FAMILY_ANY);
+    struct socket_options options = {.has_reuseport = true};
+    struct socket_report report = {.local = address};
+    int fds[MEMBERS];
+    uint32_t counts[MEMBERS];
+    for (size_t i = 0; i < MEMBERS; i++) {
+        fds[i] = socket_open_udp(&report.local, &options, i == 0 ? &report : NULL);
+        assert_true(fds[i] >= 0);
+    }
+    for (size_t gone_count = 1; gone_count < MEMBERS; gone_count++) {
+        assert_int_equal(socket_refuse_all(fds[gone_count - 1]), 0);
+        send_from_many(&report.local);
+        count_arrivals(fds, counts);
+        uint32_t total = 0;
+        for (size_t i = 0; i < MEMBERS; i++) {
+            assert_true((counts[i] > 0) == (i >= gone_count));
+            total += counts[i];
+        }
+        assert_int_equal(total, 200);
+    }
+    for (size_t i = 0; i < MEMBERS; i++) {
+        close(fds[i]);
     }
 }
 
@@ -403,7 +494,10 @@ int main(void)
         cmocka_unit_test(test_tcp_listens_on_both_families_unless_told_otherwise),
         cmocka_unit_test(test_unix_replaces_a_stale_path_only),
         cmocka_unit_test(test_unix_path_at_its_limit_and_one_past),
-        cmocka_unit_test(test_drops_count_overflow_and_refusal_exactly),
+        cmocka_unit_test(test_drops_count_overflow_exactly),
+        cmocka_unit_test(test_refusal_over_ip_is_answered),
+        cmocka_unit_test(test_refusal_on_unix_sockets_is_silent),
+        cmocka_unit_test(test_group_takes_over_from_members_that_refuse),
         cmocka_unit_test(test_group_steers_around_leaving_members),
         cmocka_unit_test(test_group_is_steered_anew),
         cmocka_unit_test(test_first_behind_the_leaving_keeps_its_number),
