@@ -140,6 +140,15 @@ void channel_hand_over(struct channel *channel, struct channel_user *user)
     channel->user = user;
 }
 
+void channel_unwatch(struct channel *channel)
+{
+    struct channel_watch *watch = channel->watch;
+    channel->watch = NULL;
+    if (watch != NULL) {
+        watch->on_gone(watch);
+    }
+}
+
 void channel_close(struct channel *channel)
 {
     if (!channel->is_closing) {

@@ -77,6 +77,9 @@ WEIR_MUST_USE int channel_open(struct loop *loop, int fd, const struct channel_o
 /* From now on `user` is told what happens. The former one is not told anything more. */
 void channel_hand_over(struct channel *channel, struct channel_user *user);
 
+/* Its watch is told on_gone now, and nothing more: from here on the channel counts elsewhere. */
+void channel_unwatch(struct channel *channel);
+
 /*
  * Turns a channel in the clear into one under TLS; `first` are bytes received already, borrowed
  * during the call. Of `options` role, tls and server_name count. Nothing may be on its way out, nor

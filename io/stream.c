@@ -2,6 +2,9 @@
 /*
  * stream — connections of one listener: a list, one sweep timer for ages and silences, and the way
  * out.
+ *
+ * A connection is the user of a channel, its own or one that somebody else accepted; what is under
+ * it, TLS or none, makes no difference here.
  */
 #include "io/stream.h"
 
@@ -9,12 +12,15 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/channel.h"
 #include "io/io_bounds.h"
 #include "io/stream_frame.h"
 
 struct stream_connection {
-    struct loop_stream base; /* fd is the loop's */
+    struct channel_user user;
+    struct channel *channel; /* borrowed until on_closed; frees itself */
     struct stream_frame frame;
     struct stream *stream; /* borrowed; the owner of the list */
     struct stream_connection *next;
@@ -39,12 +45,12 @@ static void finish_if_empty(struct stream *stream)
 
 static void connection_close(struct stream_connection *connection)
 {
-    loop_stream_close(connection->stream->loop, &connection->base);
+    channel_close(connection->channel);
 }
 
-static void connection_on_closed(struct loop_stream *base)
+static void connection_on_closed(struct channel_user *user)
 {
-    struct stream_connection *connection = CONTAINER_OF(base, struct stream_connection, base);
+    struct stream_connection *connection = CONTAINER_OF(user, struct stream_connection, user);
     struct stream *stream = connection->stream;
     if (connection->previous != NULL) {
         connection->previous->next = connection->next;
@@ -69,7 +75,7 @@ static void connection_leave(struct stream_connection *connection, uint64_t now_
     if (!connection->is_leaving) {
         connection->is_leaving = true;
         connection->given_up_mono_ns = now_mono_ns + STREAM_LEAVE_MS * CLOCK_NS_PER_MS;
-        loop_stream_shutdown(connection->stream->loop, &connection->base);
+        channel_shutdown(connection->channel);
     }
 }
 
@@ -95,9 +101,8 @@ static void count_cut(struct stream_connection *connection)
     counter_add(&connection->stream->stats->wire_dropped_truncated, 1);
 }
 
-static void connection_on_receive(struct loop_stream *base, struct slice bytes)
+static void connection_receive(struct stream_connection *connection, struct slice bytes)
 {
-    struct stream_connection *connection = CONTAINER_OF(base, struct stream_connection, base);
     struct stream *stream = connection->stream;
     connection->heard_mono_ns = loop_now_mono_ns(stream->loop);
     counter_add(&stream->stats->wire_bytes, bytes.len);
@@ -111,9 +116,13 @@ static void connection_on_receive(struct loop_stream *base, struct slice bytes)
     }
 }
 
-static void connection_on_end(struct loop_stream *base, int fault)
+static void connection_on_receive(struct channel_user *user, struct slice bytes)
 {
-    struct stream_connection *connection = CONTAINER_OF(base, struct stream_connection, base);
+    connection_receive(CONTAINER_OF(user, struct stream_connection, user), bytes);
+}
+
+static void connection_end(struct stream_connection *connection, int fault)
+{
     bool is_cut = fault == 0 ? stream_frame_end(&connection->frame)
                              : connection->frame.tail_bytes > 0; /* a reset proves nothing whole */
     if (is_cut) {
@@ -122,6 +131,24 @@ static void connection_on_end(struct loop_stream *base, int fault)
     connection->frame.tail_bytes = 0;
     connection_close(connection);
 }
+
+static void connection_on_end(struct channel_user *user, int fault)
+{
+    connection_end(CONTAINER_OF(user, struct stream_connection, user), fault);
+}
+
+static void connection_on_sent(struct channel_user *user, int fault)
+{
+    (void)user; /* nothing is ever sent */
+    (void)fault;
+}
+
+static const struct channel_user_ops connection_ops = {
+    .on_receive = connection_on_receive,
+    .on_end = connection_on_end,
+    .on_sent = connection_on_sent,
+    .on_closed = connection_on_closed,
+};
 
 /* --- accepting ------------------------------------------------------------------------------- */
 
@@ -137,7 +164,7 @@ static uint64_t age_of(struct stream *stream)
     return age_ns - reach_ns + mixed % (2 * reach_ns + 1);
 }
 
-static struct stream_connection *connection_new(struct stream *stream, int fd)
+static struct stream_connection *connection_new(struct stream *stream)
 {
     struct stream_connection *connection = mem_alloc(sizeof(*connection));
     if (connection == NULL) {
@@ -145,10 +172,7 @@ static struct stream_connection *connection_new(struct stream *stream, int fd)
     }
     uint64_t now_mono_ns = loop_now_mono_ns(stream->loop);
     *connection = (struct stream_connection){
-        .base = {.fd = fd,
-                 .on_receive = connection_on_receive,
-                 .on_end = connection_on_end,
-                 .on_closed = connection_on_closed},
+        .user = {.ops = &connection_ops},
         .frame = {.framing = stream->options.framing,
                   .line_max_bytes = stream->options.line_max_bytes,
                   .on_lines = connection_on_lines},
@@ -159,7 +183,39 @@ static struct stream_connection *connection_new(struct stream *stream, int fd)
     if (stream->options.age_max_ms > 0) {
         connection->leave_mono_ns = now_mono_ns + age_of(stream);
     }
-    if (loop_stream_start(stream->loop, &connection->base) != 0) {
+    return connection;
+}
+
+static bool is_full(const struct stream *stream)
+{
+    uint32_t max = stream->options.connections_max;
+    return stream->connection_count >= (max != 0 ? max : STREAM_CONNECTIONS_MAX);
+}
+
+/* Its channel is there: it counts, and waits with the others. */
+static void connection_add(struct stream *stream, struct stream_connection *connection)
+{
+    connection->next = stream->first;
+    if (stream->first != NULL) {
+        stream->first->previous = connection;
+    }
+    stream->first = connection;
+    stream->connection_count++;
+    counter_add(&stream->stats->connections_accepted, 1);
+    counter_add(&stream->stats->connections_open, 1);
+    if (stream->is_paused) {
+        channel_pause(connection->channel);
+    }
+}
+
+static struct stream_connection *connection_open(struct stream *stream, int fd)
+{
+    const struct channel_options options = {.role = CHANNEL_SERVER};
+    struct stream_connection *connection = connection_new(stream);
+    if (connection == NULL) {
+        return NULL;
+    }
+    if (channel_open(stream->loop, fd, &options, &connection->user, &connection->channel) != 0) {
         mem_free(connection);
         return NULL;
     }
@@ -171,27 +227,37 @@ static void stream_on_accept(struct loop_listener *listener, int fd,
 {
     (void)peer;
     struct stream *stream = CONTAINER_OF(listener, struct stream, listener);
-    uint32_t max = stream->options.connections_max;
     struct stream_connection *connection = NULL;
-    if (stream->connection_count < (max != 0 ? max : STREAM_CONNECTIONS_MAX)) {
-        connection = connection_new(stream, fd);
+    if (!is_full(stream)) {
+        connection = connection_open(stream, fd);
     }
     if (connection == NULL) {
         (void)close(fd); /* the peer sees its end; the counter says why */
         counter_add(&stream->stats->connections_refused, 1);
         return;
     }
-    connection->next = stream->first;
-    if (stream->first != NULL) {
-        stream->first->previous = connection;
+    connection_add(stream, connection);
+}
+
+int stream_adopt(struct stream *stream, struct channel *channel, struct slice first_bytes)
+{
+    ASSERT(channel_loop(channel) == stream->loop);
+    if (stream->state != STREAM_OPEN) {
+        return FAULT_CLOSED;
     }
-    stream->first = connection;
-    stream->connection_count++;
-    counter_add(&stream->stats->connections_accepted, 1);
-    counter_add(&stream->stats->connections_open, 1);
-    if (stream->is_paused) {
-        loop_stream_pause(stream->loop, &connection->base);
+    struct stream_connection *connection = is_full(stream) ? NULL : connection_new(stream);
+    if (connection == NULL) {
+        counter_add(&stream->stats->connections_refused, 1);
+        return is_full(stream) ? FAULT_LIMIT : -ENOMEM;
     }
+    connection->channel = channel;
+    channel_hand_over(channel, &connection->user);
+    channel_unwatch(channel);
+    connection_add(stream, connection);
+    if (first_bytes.len > 0) {
+        connection_receive(connection, first_bytes);
+    }
+    return 0;
 }
 
 static void stream_on_error(struct loop_listener *listener, int fault)
@@ -219,9 +285,9 @@ static void sweep_connection(struct stream_connection *connection, uint64_t now_
     if (connection->is_leaving) {
         bool is_silent = silent_ns >= STREAM_SWEEP_MS * CLOCK_NS_PER_MS && !stream->is_paused;
         if (is_silent) {
-            connection_on_end(&connection->base, 0);
+            connection_end(connection, 0);
         } else if (now_mono_ns >= connection->given_up_mono_ns) {
-            connection_on_end(&connection->base, -ETIMEDOUT); /* its tail may be half a line */
+            connection_end(connection, -ETIMEDOUT); /* its tail may be half a line */
         }
         return;
     }
@@ -231,7 +297,7 @@ static void sweep_connection(struct stream_connection *connection, uint64_t now_
         counter_add(&stream->stats->connections_aged, 1);
         connection_leave(connection, now_mono_ns);
     } else if (is_idle) {
-        connection_on_end(&connection->base, 0);
+        connection_end(connection, 0);
     }
 }
 
@@ -271,13 +337,14 @@ int stream_open(struct stream *stream, int fd)
     if (err != 0) {
         return err;
     }
-    err = loop_listener_start(stream->loop, &stream->listener);
+    stream->is_listening = fd >= 0;
+    err = stream->is_listening ? loop_listener_start(stream->loop, &stream->listener) : 0;
     if (err != 0) {
         loop_timer_cancel(stream->loop, &stream->sweep);
+        stream->is_listening = false;
         return err;
     }
     stream->state = STREAM_OPEN;
-    stream->is_listening = true;
     return 0;
 }
 
@@ -288,7 +355,7 @@ void stream_pause(struct stream *stream)
     }
     stream->is_paused = true;
     for (struct stream_connection *each = stream->first; each != NULL; each = each->next) {
-        loop_stream_pause(stream->loop, &each->base);
+        channel_pause(each->channel);
     }
 }
 
@@ -300,7 +367,7 @@ void stream_resume(struct stream *stream)
     stream->is_paused = false;
     for (struct stream_connection *each = stream->first; each != NULL; each = each->next) {
         each->heard_mono_ns = loop_now_mono_ns(stream->loop); /* its silence was our doing */
-        loop_stream_resume(stream->loop, &each->base);
+        channel_resume(each->channel);
     }
 }
 
@@ -311,13 +378,20 @@ void stream_send_away(struct stream *stream)
     }
 }
 
+static void stop_listening(struct stream *stream)
+{
+    if (stream->is_listening) {
+        loop_listener_stop(stream->loop, &stream->listener);
+    }
+}
+
 void stream_drain(struct stream *stream)
 {
     if (stream->state != STREAM_OPEN) {
         return;
     }
     stream->state = STREAM_DRAINING;
-    loop_listener_stop(stream->loop, &stream->listener);
+    stop_listening(stream);
     stream_send_away(stream);
 }
 
@@ -328,7 +402,7 @@ void stream_close(struct stream *stream)
     }
     bool is_waited_for = stream->is_listening || stream->connection_count > 0;
     stream->state = STREAM_CLOSING;
-    loop_listener_stop(stream->loop, &stream->listener);
+    stop_listening(stream);
     for (struct stream_connection *each = stream->first; each != NULL; each = each->next) {
         connection_close(each);
     }

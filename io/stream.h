@@ -4,7 +4,8 @@
  *
  * Whole lines of a read are shown as one borrowed slice, without a copy; only an unfinished tail is
  * kept. A line beyond the limit is counted and skipped up to its end, and the connection lives. One
- * listener per address and thread, embedded in its owner; its thread's own.
+ * listener per address and thread, embedded in its owner; its thread's own. Without a listener it
+ * serves connections that others accepted (stream_adopt), under TLS or in the clear.
  *
  * A connection's life: OPEN until its end, an error, too long a silence, or its age; then LEAVING:
  * we half-close (a peer that looks notices), and go on reading until a sweep finds it silent, at
@@ -38,6 +39,7 @@ struct stream_options {
     uint64_t age_max_ms;      /* ± STREAM_AGE_JITTER_PERCENT; off: a connection may stay */
 };
 
+struct channel;
 struct stream;
 struct stream_connection;
 
@@ -80,9 +82,23 @@ struct stream {
 
 /*
  * Starts accepting; loop, stats, options and callbacks are set, the rest is zero. Moves the
- * listening `fd` in on success. 0, -EBUSY, -ENOMEM or -errno.
+ * listening `fd` in on success; -1: there is none, and connections come by stream_adopt only. 0,
+ * -EBUSY, -ENOMEM or -errno.
  */
 WEIR_MUST_USE int stream_open(struct stream *stream, int fd);
+
+/*
+ * stream_adopt — serves a connection that somebody else accepted.
+ *
+ *   channel       handed over on 0, and counted here alone from then on; otherwise still the
+ *                 caller's
+ *   first_bytes   what was received of it already, borrowed during the call; may be empty
+ *
+ * 0, FAULT_LIMIT (connections_max), FAULT_CLOSED (draining or not open) or -ENOMEM. Lines that are
+ * complete in `first_bytes` reach on_lines before the call returns, also while paused.
+ */
+WEIR_MUST_USE int stream_adopt(struct stream *stream, struct channel *channel,
+                               struct slice first_bytes);
 
 /*
  * Backpressure: no connection is read until resume; the peers' windows close. What a connection had

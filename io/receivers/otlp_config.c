@@ -104,6 +104,18 @@ static void read_auth(struct config_reader *r, struct otlp_config *config,
     (void)config_reader_finish(&auth);
 }
 
+static void read_common(struct config_reader *r, struct otlp_config *config,
+                        struct otlp_endpoint *endpoint)
+{
+    if (tls_config_read_server(r, &config->texts, &endpoint->tls) != 0) {
+        config_refuse(r, "tls", "out of memory");
+    }
+    (void)config_read_bool(r, "proxy_protocol", false, &endpoint->expects_proxy);
+    read_auth(r, config, endpoint);
+    config_known_unsupported(r, "include_metadata");
+    config_known_unsupported(r, "middlewares");
+}
+
 static void read_unused(struct config_reader *r)
 {
     uint64_t bytes;
@@ -120,9 +132,7 @@ static void read_grpc(struct config_reader *protocols, struct otlp_config *confi
     bool is_enabled = config_open_optional(protocols, "grpc", false, &r);
     read_endpoint(&r, DEFAULT_GRPC, 4317, config, endpoint);
     endpoint->is_enabled = is_enabled;
-    if (tls_config_read_server(&r, &config->texts, &endpoint->tls) != 0) {
-        config_refuse(&r, "tls", "out of memory");
-    }
+    read_common(&r, config, endpoint);
     (void)config_read_u32(&r, "max_recv_msg_size_mib", 0, MESSAGE_MAX_MIB, &message_mib);
     config->message_max_bytes = (message_mib == 0 ? 4 : message_mib) * MIB;
     (void)config_read_u32(&r, "max_concurrent_streams", 0, UINT32_MAX,
@@ -130,9 +140,6 @@ static void read_grpc(struct config_reader *protocols, struct otlp_config *confi
     read_keepalive(&r, &config->h2);
     (void)config_read_bool(&r, "health_service", false, &config->has_health);
     read_unused(&r);
-    read_auth(&r, config, endpoint);
-    config_known_unsupported(&r, "include_metadata");
-    config_known_unsupported(&r, "middlewares");
     (void)config_reader_finish(&r);
 }
 
@@ -289,9 +296,7 @@ static void read_http(struct config_reader *protocols, struct otlp_config *confi
     bool is_enabled = config_open_optional(protocols, "http", false, &r);
     read_endpoint(&r, DEFAULT_HTTP, 4318, config, endpoint);
     endpoint->is_enabled = is_enabled;
-    if (tls_config_read_server(&r, &config->texts, &endpoint->tls) != 0) {
-        config_refuse(&r, "tls", "out of memory");
-    }
+    read_common(&r, config, endpoint);
     read_path(&r, "traces_url_path", "/v1/traces", config, SIGNAL_TRACES);
     read_path(&r, "metrics_url_path", "/v1/metrics", config, SIGNAL_METRICS);
     read_path(&r, "logs_url_path", "/v1/logs", config, SIGNAL_LOGS);
@@ -312,10 +317,63 @@ static void read_http(struct config_reader *protocols, struct otlp_config *confi
     (void)config_read_duration_ns(&r, "write_timeout", 0, &config->write_timeout_ns);
     (void)config_read_duration_ns(&r, "idle_timeout", 0, &config->idle_timeout_ns);
     (void)config_read_duration_ns(&r, "max_connection_age", DEFAULT_AGE_NS, &config->age_max_ns);
-    read_auth(&r, config, endpoint);
-    config_known_unsupported(&r, "include_metadata");
-    config_known_unsupported(&r, "middlewares");
     (void)config_reader_finish(&r);
+}
+
+/* --- what both share, and with whom ----------------------------------------------------------- */
+
+static void read_guest(struct config_reader *protocols, const char *key, struct otlp_config *config,
+                       struct otlp_guest *out)
+{
+    struct config_reader r;
+    struct slice id;
+    bool is_enabled = config_open_optional(protocols, key, false, &r);
+    (void)config_read_text(&r, "receiver", NULL, &id);
+    if (is_enabled && config_require(&r, "receiver")) {
+        out->receiver_id = keep(config, id);
+        out->mark = config_node_find(r.node, SLICE_LITERAL("receiver"))->mark;
+    }
+    (void)config_reader_finish(&r);
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool is_same_tls(const struct tls_config *a, const struct tls_config *b)
+{
+    const struct tls_settings *s = &a->settings;
+    const struct tls_settings *t = &b->settings;
+    bool has_same_texts =
+        is_same_text(s->ca_file, t->ca_file) && is_same_text(s->ca_pem, t->ca_pem) &&
+        is_same_text(s->cert_file, t->cert_file) && is_same_text(s->cert_pem, t->cert_pem) &&
+        is_same_text(s->key_file, t->key_file) && is_same_text(s->key_pem, t->key_pem) &&
+        is_same_text(s->client_ca_file, t->client_ca_file) &&
+        is_same_text(s->cipher_suites, t->cipher_suites) &&
+        is_same_text(s->curve_preferences, t->curve_preferences);
+    return a->is_enabled == b->is_enabled && has_same_texts &&
+           s->includes_system_cas == t->includes_system_cas &&
+           s->reloads_client_ca == t->reloads_client_ca && s->min_version == t->min_version &&
+           s->max_version == t->max_version && s->reload_interval_ns == t->reload_interval_ns;
+}
+
+/* Written twice it is one address, and one port on it; any port (0) is another one each time. */
+static void share_address(struct config_reader *protocols, struct otlp_config *config)
+{
+    const struct otlp_endpoint *grpc = &config->endpoints[OTLP_PROTOCOL_GRPC];
+    struct otlp_endpoint *http = &config->endpoints[OTLP_PROTOCOL_HTTP];
+    bool is_fixed = grpc->is_path || grpc->port != 0;
+    http->is_shared = grpc->is_enabled && http->is_enabled && is_fixed &&
+                      grpc->is_path == http->is_path && grpc->family == http->family &&
+                      grpc->is_default == http->is_default && slice_equal(grpc->text, http->text);
+    if (http->is_shared && (!is_same_tls(&grpc->tls, &http->tls) ||
+                            !slice_equal(grpc->authenticator, http->authenticator) ||
+                            grpc->expects_proxy != http->expects_proxy)) {
+        config_refuse(protocols, "http",
+                      "http has the endpoint of grpc, so tls, auth and proxy_protocol must be the "
+                      "same for both");
+    }
 }
 
 int otlp_config_read(struct config_reader *r, struct otlp_config *out)
@@ -329,6 +387,9 @@ int otlp_config_read(struct config_reader *r, struct otlp_config *out)
     (void)config_open_section(r, "protocols", &protocols);
     read_grpc(&protocols, out);
     read_http(&protocols, out);
+    read_guest(&protocols, "statsd", out, &out->statsd);
+    read_guest(&protocols, "xray", out, &out->xray);
+    share_address(&protocols, out);
     (void)config_reader_finish(&protocols);
     if (!out->endpoints[OTLP_PROTOCOL_GRPC].is_enabled &&
         !out->endpoints[OTLP_PROTOCOL_HTTP].is_enabled) {

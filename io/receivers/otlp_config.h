@@ -3,7 +3,8 @@
  * otlp_config — the settings of one `otlp` receiver: the Collector's keys and defaults.
  *
  * Read once by the main thread, frozen after start, freed with the receiver. Two endpoints at most,
- * `grpc` and `http`; each serves both protocols, because clients mix them up all the time.
+ * `grpc` and `http`; each serves both protocols, because clients mix them up all the time. Beside
+ * them `statsd` and `xray` name receivers whose TCP traffic is welcome on the same ports.
  */
 #pragma once
 
@@ -30,14 +31,22 @@ enum otlp_protocol {
 /* One listening address. */
 struct otlp_endpoint {
     bool is_enabled;
-    bool is_default; /* host and port were not spelled out */
-    bool is_path;    /* a Unix socket */
+    bool is_default;    /* host and port were not spelled out */
+    bool is_path;       /* a Unix socket */
+    bool is_shared;     /* of http: grpc has the same address, and one port serves both */
+    bool expects_proxy; /* a PROXY header, version 2, is required of everybody */
     enum socket_family family;
     struct slice text; /* as in the configuration */
     struct slice host; /* without brackets; empty: every address */
     uint16_t port;
     struct tls_config tls;
     struct slice authenticator; /* id of the extension; empty: everybody may come in */
+};
+
+/* Another receiver that is served on these ports. */
+struct otlp_guest {
+    struct slice receiver_id; /* empty: none */
+    struct config_mark mark;  /* where it is written */
 };
 
 struct otlp_cors {
@@ -59,6 +68,8 @@ struct otlp_header {
 
 struct otlp_config {
     struct otlp_endpoint endpoints[OTLP_PROTOCOL_COUNT];
+    struct otlp_guest statsd; /* whose lines come here as well */
+    struct otlp_guest xray;   /* whose proxy answers sampling calls */
     struct h2_server_options h2;
     uint32_t message_max_bytes;       /* of gRPC, on the wire and unpacked */
     uint32_t body_max_bytes;          /* of HTTP, likewise */

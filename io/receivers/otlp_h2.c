@@ -14,6 +14,8 @@
 #include "io/io_bounds.h"
 #include "io/receivers/otlp_http.h"
 #include "io/receivers/otlp_shard.h"
+#include "io/receivers/xray_asker.h"
+#include "io/receivers/xray_proxy.h"
 
 #define FIELDS_MAX (OTLP_HEADERS_MAX + 10)
 #define TEXTS_BYTES 1024
@@ -70,10 +72,12 @@ static struct slice header_of(const struct h2_stream *stream, const char *name)
 static struct otlp_http_head head_of(const struct otlp_port *port, const struct h2_stream *stream)
 {
     const char *credentials = otlp_http_credentials(port);
-    struct slice path = h2_stream_path(stream);
+    struct slice target = h2_stream_path(stream);
+    size_t path_len = slice_find(target, '?');
     return (struct otlp_http_head){
         .method = h2_stream_method(stream),
-        .path = slice_first(path, slice_find(path, '?')),
+        .path = slice_first(target, path_len),
+        .query = slice_from(target, path_len < target.len ? path_len + 1 : path_len),
         .content_type = header_of(stream, "content-type"),
         .content_encoding = header_of(stream, "content-encoding"),
         .origin = header_of(stream, "origin"),
@@ -109,6 +113,32 @@ static void respond(struct otlp_port *port, struct h2_stream *stream,
     h2_stream_respond(stream, &response, NULL);
 }
 
+/* The answer to a sampling call; *memory holds its body, or is NULL. */
+static void respond_told(struct otlp_port *port, struct h2_stream *stream,
+                         const struct xray_told *told, void **memory)
+{
+    struct fields fields = {.count = 0};
+    struct otlp_http_head head = head_of(port, stream);
+    const struct h2_field items[] = {
+        {.name = SLICE_LITERAL("content-type"), .value = told->content_type},
+        {.name = SLICE_LITERAL("x-amzn-errortype"), .value = told->error_type},
+        {.name = SLICE_LITERAL("x-amzn-requestid"), .value = told->request_id},
+    };
+    for (size_t i = 0; i < COUNT_OF(items); i++) {
+        if (items[i].value.len > 0) {
+            add_field(&fields, items[i].name, items[i].value);
+        }
+    }
+    otlp_http_add_headers(port->shard->config, &head, &fields, add_field);
+    const struct h2_response response = {
+        .status = told->status,
+        .fields = fields.items,
+        .field_count = fields.count,
+        .body = told->body,
+    };
+    h2_stream_respond(stream, &response, *memory != NULL ? memory : NULL);
+}
+
 static void request_free(struct otlp_h2_request *request)
 {
     loop_timer_cancel(request->shard->worker->loop, &request->timeout);
@@ -136,8 +166,12 @@ static void refuse(struct otlp_h2_request *request, const struct otlp_verdict *v
     bool is_pressure = verdict->status == GRPC_UNAVAILABLE;
     const struct otlp_reply reply = {
         .to = request, .signal = request->plan.signal, .is_json = request->plan.is_json};
-    counter_add(&stats->wire_received, 1);
-    counter_add(is_pressure ? &stats->wire_refused : &stats->wire_dropped_invalid, 1);
+    if (request->plan.is_sampling) {
+        counter_add(&stats->proxy_refused, 1);
+    } else {
+        counter_add(&stats->wire_received, 1);
+        counter_add(is_pressure ? &stats->wire_refused : &stats->wire_dropped_invalid, 1);
+    }
     send_reply(&reply, verdict);
 }
 
@@ -151,9 +185,44 @@ static void request_on_timeout(struct timer *timer, uint64_t now_mono_ns)
     refuse(request, &verdict);
 }
 
+static void reply_sampling(void *to, const struct xray_told *told, void **memory)
+{
+    struct otlp_h2_request *request = to;
+    if (request->stream != NULL) {
+        respond_told(request->port, request->stream, told, memory);
+    }
+    request->shard->h2_request_count--;
+    request_free(request);
+}
+
+static void ask_proxy(struct otlp_h2_request *request)
+{
+    struct slice content;
+    struct xray_question question = {
+        .path = h2_stream_path(request->stream),
+        .charged_bytes = request->charged_bytes,
+        .to = request,
+        .reply = reply_sampling,
+    };
+    for (uint32_t i = 0; i < XRAY_ASK_HEADER_COUNT; i++) {
+        question.headers[i] =
+            header_of(request->stream, xray_ask_header_name((enum xray_ask_header)i));
+    }
+    question.path = slice_first(question.path, slice_find(question.path, '?'));
+    question.body_memory = bytes_take(&request->body, &content);
+    question.body_len = content.len;
+    request->charged_bytes = 0;
+    request->is_taken = true;
+    xray_asker_ask(request->shard->asker, &question);
+}
+
 static void hand_in(struct otlp_h2_request *request)
 {
     loop_timer_cancel(request->shard->worker->loop, &request->timeout);
+    if (request->plan.is_sampling) {
+        ask_proxy(request);
+        return;
+    }
     struct slice content;
     struct otlp_body body = {
         .charged_bytes = request->charged_bytes,
@@ -237,7 +306,8 @@ void otlp_h2_take(struct otlp_port *port, struct h2_stream *stream)
                                         .shard = shard,
                                         .stream = stream,
                                         .plan = plan};
-    bytes_init(&request->body, shard->config->body_max_bytes);
+    bytes_init(&request->body,
+               plan.is_sampling ? XRAY_PROXY_BODY_MAX_BYTES : shard->config->body_max_bytes);
     shard->h2_request_count++;
     h2_stream_attach(stream, &request->user);
     if (h2_stream_is_ended(stream)) {

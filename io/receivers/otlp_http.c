@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "io/receivers/otlp_shard.h"
+#include "io/receivers/xray_proxy.h"
 
 #define TYPE_TEXT "text/plain; charset=utf-8"
 #define TYPE_JSON "application/json"
@@ -186,6 +187,22 @@ static void refuse_encoding(const struct otlp_http_head *head, bool is_json, boo
     otlp_http_word(&verdict, SIGNAL_TRACES, is_json || !has_type, answer);
 }
 
+/* A call of an X-Ray SDK, where the configuration has somebody who answers it. */
+static bool is_sampling(const struct otlp_shard *shard, const struct otlp_http_head *head)
+{
+    return shard->asker != NULL && xray_ask_is_sampling(head->method, head->path, head->query);
+}
+
+bool otlp_http_is_too_large(const struct otlp_http_plan *plan, uint64_t bytes,
+                            struct otlp_http_answer *answer)
+{
+    if (!plan->is_sampling || bytes <= XRAY_PROXY_BODY_MAX_BYTES) {
+        return false;
+    }
+    answer_text(answer, 413, "413 the request body is too large");
+    return true;
+}
+
 const char *otlp_http_credentials(const struct otlp_port *port)
 {
     return port->auth == NULL ? NULL : authenticator_header(port->auth);
@@ -237,6 +254,14 @@ bool otlp_http_judge(const struct otlp_port *port, const struct otlp_http_head *
         !shard->config->takes_kind[plan->kind]) {
         refuse_encoding(head, plan->is_json, is_protobuf || plan->is_json, answer);
         return false;
+    }
+    plan->is_sampling = is_sampling(shard, head);
+    if (plan->is_sampling) {
+        plan->signal = SIGNAL_TRACES;
+        if (plan->kind != COMPRESS_NONE) {
+            answer_text(answer, 415, "415 sampling calls come uncompressed");
+        }
+        return plan->kind == COMPRESS_NONE;
     }
     if (!find_signal(shard, head->path, &plan->signal)) {
         answer_text(answer, 404, "404 page not found");

@@ -25,6 +25,7 @@ struct otlp_port;
 struct otlp_http_head {
     struct slice method;
     struct slice path; /* without the query */
+    struct slice query;
     struct slice content_type;
     struct slice content_encoding;
     struct slice origin;
@@ -38,6 +39,7 @@ struct otlp_http_plan {
     enum signal signal;
     enum compress_kind kind;
     bool is_json;
+    bool is_sampling; /* a call for the sampling proxy; the signal means nothing */
 };
 
 /* An answer in HTTP's terms. */
@@ -60,6 +62,10 @@ typedef void(otlp_http_header_fn)(void *target, struct slice name, struct slice 
  */
 bool otlp_http_judge(const struct otlp_port *port, const struct otlp_http_head *head,
                      struct otlp_http_plan *plan, struct otlp_http_answer *answer);
+
+/* Is a body of so many bytes too large for a sampling call? `answer` says so, where it is. */
+bool otlp_http_is_too_large(const struct otlp_http_plan *plan, uint64_t bytes,
+                            struct otlp_http_answer *answer);
 
 /* The header that the port's authenticator looks at; NULL without one. */
 const char *otlp_http_credentials(const struct otlp_port *port);

@@ -7,6 +7,7 @@
 #include "core/base/mem.h"
 #include "io/io_bounds.h"
 #include "io/receivers/otlp_http.h"
+#include "io/receivers/otlp_sampling.h"
 #include "io/receivers/otlp_shard.h"
 
 static struct otlp_port *port_of(struct http1_server *server)
@@ -28,6 +29,7 @@ static struct otlp_http_head head_of(const struct otlp_port *port,
     return (struct otlp_http_head){
         .method = http1_exchange_method(exchange),
         .path = http1_exchange_path(exchange),
+        .query = http1_exchange_query(exchange),
         .content_type = header_of(exchange, "content-type"),
         .content_encoding = header_of(exchange, "content-encoding"),
         .origin = header_of(exchange, "origin"),
@@ -73,7 +75,9 @@ bool otlp_http1_on_admit(struct http1_server *server, struct http1_exchange *exc
     struct otlp_http_head head = head_of(port, exchange);
     struct otlp_http_plan plan;
     otlp_http_add_headers(shard->config, &head, exchange, add_header);
-    if (otlp_http_judge(port, &head, &plan, &shard->answer)) {
+    uint64_t length_bytes = http1_exchange_head(exchange)->content_length;
+    if (otlp_http_judge(port, &head, &plan, &shard->answer) &&
+        !otlp_http_is_too_large(&plan, length_bytes, &shard->answer)) {
         return true;
     }
     if (shard->answer.status == 204) {
@@ -98,6 +102,10 @@ void otlp_http1_on_refuse(struct http1_server *server, struct http1_exchange *ex
     struct otlp_verdict verdict;
     if (!otlp_http_judge(port, &head, &plan, &shard->answer)) {
         return; /* its own words will do */
+    }
+    if (plan.is_sampling) {
+        counter_add(&shard->stats.proxy_refused, 1); /* in plain text, and no request of OTLP */
+        return;
     }
     if (refusal->status == 503) {
         otlp_verdict_postpone(&verdict, "data refused due to high memory usage");
@@ -147,6 +155,10 @@ void otlp_http1_on_request(struct http1_server *server, struct http1_exchange *e
         /* The pipelines changed between head and body. */
         http1_respond_text(exchange, shard->answer.status, shard->answer.content_type,
                            shard->answer.body);
+        return;
+    }
+    if (plan.is_sampling) {
+        otlp_sampling_take(port, exchange);
         return;
     }
     struct otlp_body body = {.kind = plan.kind, .max_bytes = shard->config->body_max_bytes};

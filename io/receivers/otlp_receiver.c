@@ -19,6 +19,9 @@
 #include "io/io_bounds.h"
 #include "io/receivers/otlp_config.h"
 #include "io/receivers/otlp_shard.h"
+#include "io/receivers/statsd_receiver.h"
+#include "io/receivers/xray_asker.h"
+#include "io/receivers/xray_receiver.h"
 #include "io/socket.h"
 
 struct otlp_receiver {
@@ -28,6 +31,7 @@ struct otlp_receiver {
     struct tls_context *tls[OTLP_PROTOCOL_COUNT];    /* owned */
     struct authenticator *auth[OTLP_PROTOCOL_COUNT]; /* borrowed; see otlp_link */
     struct otlp_shard *shards;                       /* owned; one per shard */
+    struct xray_askers askers;                       /* one per shard, where `xray` is written */
     uint32_t shard_count;                            /* of those that are built */
     bool has_path[OTLP_PROTOCOL_COUNT];              /* a Unix socket that we bound */
     bool is_draining;
@@ -80,8 +84,9 @@ static int bind_failed(const struct otlp_receiver *otlp, uint32_t index, int err
 
 static void log_listening(const struct otlp_receiver *otlp, uint32_t index, uint16_t port)
 {
+    bool is_shared = otlp->config.endpoints[OTLP_PROTOCOL_HTTP].is_shared;
     log_info("listening", LOG_TEXT("receiver", otlp->receiver.id),
-             LOG_TEXT("protocol", protocol_names[index]),
+             LOG_TEXT("protocol", is_shared ? "grpc and http" : protocol_names[index]),
              LOG_SLICE("endpoint", otlp->config.endpoints[index].text), LOG_U64("port", port),
              LOG_BOOL("tls", otlp->config.endpoints[index].tls.is_enabled));
 }
@@ -179,13 +184,35 @@ static int build_shards(struct otlp_receiver *otlp)
     return 0;
 }
 
+static int build_askers(struct otlp_receiver *otlp)
+{
+    if (otlp->config.xray.receiver_id.len == 0) {
+        return 0;
+    }
+    int err = xray_askers_init(&otlp->askers, otlp->shard_count, otlp->home->egress);
+    for (uint32_t i = 0; i < otlp->shard_count && err == 0; i++) {
+        struct otlp_shard *shard = &otlp->shards[i];
+        struct xray_asker *asker = &otlp->askers.all[i];
+        asker->worker = shard->worker;
+        asker->egress = otlp->home->egress;
+        asker->memory = otlp->home->memory;
+        asker->lease = &shard->intake.lease;
+        err = xray_asker_init(asker);
+        shard->asker = asker;
+    }
+    return err;
+}
+
 static int otlp_open(struct receiver *receiver, struct receiver_home *home)
 {
     struct otlp_receiver *otlp = of(receiver);
     otlp->home = home;
     int err = build_shards(otlp);
+    if (err == 0) {
+        err = build_askers(otlp);
+    }
     for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT && err == 0; i++) {
-        if (!otlp->config.endpoints[i].is_enabled) {
+        if (!otlp->config.endpoints[i].is_enabled || otlp->config.endpoints[i].is_shared) {
             continue;
         }
         err = open_tls(otlp, i);
@@ -209,6 +236,41 @@ static bool otlp_link(struct receiver *receiver, const struct authenticator_set 
         }
     }
     return true;
+}
+
+static uint32_t otlp_references(const struct receiver *receiver, struct receiver_reference *out)
+{
+    const struct otlp_receiver *otlp = (const struct otlp_receiver *)(const void *)receiver;
+    const struct otlp_guest *statsd = &otlp->config.statsd;
+    const struct otlp_guest *xray = &otlp->config.xray;
+    uint32_t count = 0;
+    if (statsd->receiver_id.len > 0) {
+        out[count] = (struct receiver_reference){.key = "protocols.statsd.receiver",
+                                                 .type = "statsd",
+                                                 .id = statsd->receiver_id,
+                                                 .mark = statsd->mark};
+        count++;
+    }
+    if (xray->receiver_id.len > 0) {
+        out[count] = (struct receiver_reference){.key = "protocols.xray.receiver",
+                                                 .type = "awsxray",
+                                                 .id = xray->receiver_id,
+                                                 .mark = xray->mark};
+        count++;
+    }
+    return count;
+}
+
+static void otlp_join(struct receiver *receiver, struct receiver *const *others)
+{
+    struct otlp_receiver *otlp = of(receiver);
+    bool has_statsd = otlp->config.statsd.receiver_id.len > 0;
+    if (otlp->config.xray.receiver_id.len > 0) {
+        xray_askers_connect(&otlp->askers, xray_receiver_proxy(others[has_statsd ? 1 : 0]));
+    }
+    for (uint32_t i = 0; i < otlp->shard_count; i++) {
+        otlp_shard_join(&otlp->shards[i], has_statsd ? statsd_receiver_shard(others[0], i) : NULL);
+    }
 }
 
 static void otlp_refresh(struct receiver *receiver, uint64_t now_mono_ns)
@@ -278,6 +340,7 @@ static void otlp_drain(struct receiver *receiver, bool has_successor)
     for (uint32_t i = 0; i < otlp->shard_count; i++) {
         otlp_shard_drain(&otlp->shards[i]);
     }
+    xray_askers_connect(&otlp->askers, NULL);
 }
 
 static void otlp_halt(struct receiver *receiver)
@@ -286,6 +349,7 @@ static void otlp_halt(struct receiver *receiver)
     for (uint32_t i = 0; i < otlp->shard_count; i++) {
         otlp_shard_halt(&otlp->shards[i]);
     }
+    xray_askers_connect(&otlp->askers, NULL);
 }
 
 static bool otlp_is_drained(const struct receiver *receiver)
@@ -302,9 +366,12 @@ static bool otlp_is_drained(const struct receiver *receiver)
 static void otlp_close(struct receiver *receiver)
 {
     struct otlp_receiver *otlp = of(receiver);
+    otlp_halt(receiver);
+    xray_askers_give_up(&otlp->askers); /* AWS may take longer than there is time */
     for (uint32_t i = 0; i < otlp->shard_count; i++) {
         otlp_shard_stop(&otlp->shards[i]);
     }
+    xray_askers_fini(&otlp->askers);
     for (uint32_t i = 0; i < otlp->shard_count; i++) {
         otlp_shard_fini(&otlp->shards[i]);
     }
@@ -342,6 +409,8 @@ static uint32_t otlp_offenders(struct receiver *receiver, struct receiver_offend
 static const struct receiver_ops otlp_receiver_ops = {
     .type = "otlp",
     .link = otlp_link,
+    .references = otlp_references,
+    .join = otlp_join,
     .open = otlp_open,
     .refresh = otlp_refresh,
     .connect = otlp_connect,

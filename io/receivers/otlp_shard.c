@@ -13,6 +13,7 @@
 #include "core/base/log.h"
 #include "io/io_bounds.h"
 #include "io/receivers/otlp_grpc.h"
+#include "io/receivers/statsd_shard.h"
 
 /* How long those there may take to finish once the receiver drains. */
 #define LEAVE_MS 2000
@@ -24,6 +25,10 @@ static bool front_on_protocol(struct tcp_front *front, enum sniff_kind kind,
                               struct channel *channel, struct slice first)
 {
     struct otlp_port *port = CONTAINER_OF(front, struct otlp_port, front);
+    if (kind == SNIFF_STATSD) {
+        struct statsd_shard *statsd = port->shard->statsd;
+        return statsd != NULL && statsd_shard_adopt(statsd, channel, first) == 0;
+    }
     if (kind == SNIFF_HTTP2) {
         return h2_server_adopt(&port->h2, channel, first) == 0;
     }
@@ -121,14 +126,18 @@ static int open_h2(struct otlp_port *port)
 
 static int open_front(struct otlp_port *port)
 {
+    const struct otlp_config *config = port->shard->config;
+    bool has_statsd = config->statsd.receiver_id.len > 0;
     port->front = (struct tcp_front){
         .loop = port->shard->worker->loop,
         .stats = &port->shard->stats,
         .name = port->shard->receiver_id,
         .options =
             {
-                .protocols = SNIFF_BIT(SNIFF_HTTP1) | SNIFF_BIT(SNIFF_HTTP2),
+                .protocols = SNIFF_BIT(SNIFF_HTTP1) | SNIFF_BIT(SNIFF_HTTP2) |
+                             (has_statsd ? SNIFF_BIT(SNIFF_STATSD) : 0),
                 .tls = port->tls,
+                .expects_proxy = config->endpoints[port->protocol].expects_proxy,
                 .connections_max = OTLP_CONNECTIONS_MAX,
             },
         .on_protocol = front_on_protocol,
@@ -155,18 +164,27 @@ static int open_port(struct otlp_port *port)
 
 /* --- the turn --------------------------------------------------------------------------------- */
 
+/* What has yet to close, or to be answered. */
+static uint32_t left_count(const struct otlp_shard *shard)
+{
+    uint32_t asked_count = shard->asker != NULL ? shard->asker->out_count : 0;
+    return shard->open_count + shard->intake.waiting_count + asked_count;
+}
+
 static bool shard_on_turn(struct worker_hook *hook, struct worker *worker)
 {
     struct otlp_shard *shard = CONTAINER_OF(hook, struct otlp_shard, hook);
     shard->intake.now_unix_ns = loop_now_unix_ns(worker->loop);
     (void)otlp_intake_collect(&shard->intake);
+    if (shard->asker != NULL) {
+        xray_asker_collect(shard->asker);
+    }
     otlp_stats_publish(shard);
     if (shard->intake.has_sent) {
         shard->intake.has_sent = false;
         worker_wake(shard->egress);
     }
-    if (shard->state == OTLP_SHARD_LEAVING && shard->open_count == 0 &&
-        shard->intake.waiting_count == 0) {
+    if (shard->state == OTLP_SHARD_LEAVING && left_count(shard) == 0) {
         shard->state = OTLP_SHARD_DONE;
         atomic_store_explicit(&shard->is_done, true, memory_order_release);
     }
@@ -225,6 +243,7 @@ void otlp_shard_fini(struct otlp_shard *shard)
 struct shard_call {
     struct otlp_shard *shard;
     const struct otlp_links *links;
+    struct statsd_shard *statsd;
     uint32_t open_count;
     int err;
 };
@@ -245,6 +264,22 @@ void otlp_shard_connect(struct otlp_shard *shard, const struct otlp_links *links
 {
     struct shard_call call = {.shard = shard, .links = links};
     worker_call(shard->worker, &call, connect_on_shard);
+}
+
+static void join_on_shard(struct worker *worker, void *argument)
+{
+    (void)worker;
+    const struct shard_call *call = argument;
+    call->shard->statsd = call->statsd;
+    if (call->shard->asker != NULL) {
+        call->shard->asker->is_open = true;
+    }
+}
+
+void otlp_shard_join(struct otlp_shard *shard, struct statsd_shard *statsd)
+{
+    struct shard_call call = {.shard = shard, .statsd = statsd};
+    worker_call(shard->worker, &call, join_on_shard);
 }
 
 static void start_on_shard(struct worker *worker, void *argument)
@@ -290,6 +325,15 @@ void otlp_shard_send_away(struct otlp_shard *shard)
     worker_call(shard->worker, shard, send_away_on_shard);
 }
 
+/* Those who were joined may go as soon as this receiver leaves. */
+static void leave_others(struct otlp_shard *shard)
+{
+    shard->statsd = NULL;
+    if (shard->asker != NULL) {
+        shard->asker->is_open = false;
+    }
+}
+
 /* The fronts close when their connections have; those close when they are answered. */
 static void begin_leaving(struct otlp_shard *shard)
 {
@@ -297,6 +341,7 @@ static void begin_leaving(struct otlp_shard *shard)
         return;
     }
     shard->state = OTLP_SHARD_LEAVING;
+    leave_others(shard);
     for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
         struct otlp_port *port = &shard->ports[i];
         if (port->has_front) {
@@ -356,7 +401,7 @@ static void stop_on_shard(struct worker *worker, void *argument)
         return;
     }
     halt_on_shard(worker, shard);
-    call->open_count = shard->open_count + shard->intake.waiting_count;
+    call->open_count = left_count(shard);
     if (call->open_count == 0) {
         otlp_stats_publish(shard);
         worker_remove_hook(worker, &shard->hook);

@@ -3,8 +3,9 @@
  * otlp_shard — the OTLP receiver's part on one shard: ports, connections, the three servers.
  *
  *     tcp_front ─┬─▶ http1_server ──▶ otlp_http1 ─┐
- *                └─▶ h2_server ─┬─▶ otlp_h2 ──────┼─▶ otlp_intake ─▶ pipelines
- *                               └─▶ grpc_server ──┘
+ *                ├─▶ h2_server ─┬─▶ otlp_h2 ──────┼─▶ otlp_intake ─▶ pipelines
+ *                │              └─▶ grpc_server ──┤
+ *                └─▶ statsd_shard                 └─▶ xray_asker ─▶ xray_proxy (egress)
  *
  * Its memory belongs to the receiver; all but the atomic is touched by the shard's thread only,
  * once it is started.
@@ -26,6 +27,7 @@
 #include "io/receivers/otlp_intake.h"
 #include "io/receivers/otlp_stats.h"
 #include "io/receivers/receiver.h"
+#include "io/receivers/xray_asker.h"
 #include "io/tcp_front.h"
 #include "io/worker.h"
 
@@ -52,6 +54,8 @@ struct otlp_port {
     bool has_h2;
 };
 
+struct statsd_shard;
+
 struct otlp_shard {
     struct worker_hook hook;
     struct worker *worker;            /* borrowed */
@@ -61,6 +65,8 @@ struct otlp_shard {
     struct otlp_port ports[OTLP_PROTOCOL_COUNT];
     struct grpc_method methods[SIGNAL_COUNT]; /* known to both grpc_servers */
     struct otlp_intake intake;
+    struct statsd_shard *statsd;    /* borrowed until this shard leaves; NULL: no lines here */
+    struct xray_asker *asker;       /* borrowed; NULL: no sampling calls here */
     struct otlp_http_answer answer; /* of the request being judged */
     struct timer leave_timer;
     uint32_t open_count; /* fronts and servers that have yet to close */
@@ -86,6 +92,12 @@ struct otlp_links {
     struct otlp_routes routes[SIGNAL_COUNT];
     struct authenticator *auth[OTLP_PROTOCOL_COUNT]; /* borrowed; NULL: none */
 };
+
+/*
+ * From now on StatsD goes to `statsd` (NULL: nowhere) and sampling calls may be asked. Both end
+ * when the shard leaves.
+ */
+void otlp_shard_join(struct otlp_shard *shard, struct statsd_shard *statsd);
 
 /* From now on nothing goes to earlier pipelines, and no earlier authenticator is asked. */
 void otlp_shard_connect(struct otlp_shard *shard, const struct otlp_links *links);

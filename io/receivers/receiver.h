@@ -8,7 +8,8 @@
  * tools/weir/components.c.
  *
  * Life: open → start → (connect …) → drain → is_drained → close. Sockets are bound by open, before
- * exporters open, so that datagrams wait in the kernel from then on.
+ * exporters open, so that datagrams wait in the kernel from then on. A receiver that names others
+ * is started after them, and drained and closed before them.
  */
 #pragma once
 
@@ -16,6 +17,8 @@
 #include <stdint.h>
 
 #include "core/base/defs.h"
+#include "core/base/slice.h"
+#include "core/engine/config_tree.h"
 #include "core/engine/pipeline.h"
 #include "core/engine/stats.h"
 #include "io/worker.h"
@@ -44,6 +47,15 @@ struct receiver_offender {
     uint64_t series_count;
 };
 
+/* Another receiver that one names in its settings. */
+struct receiver_reference {
+    const char *key;         /* static; where it is named, as in "protocols.statsd.receiver" */
+    const char *type;        /* static; which type it has to be */
+    struct slice id;         /* borrowed from the settings */
+    struct config_mark mark; /* where the id is written */
+};
+#define RECEIVER_REFERENCES_MAX 4
+
 struct authenticator_set;
 struct receiver;
 
@@ -55,6 +67,17 @@ struct receiver_ops {
      */
     bool (*link)(struct receiver *receiver, const struct authenticator_set *set,
                  struct slice *missing);
+    /*
+     * Optional, with `join`: the other receivers that it names, in an order that stays the same;
+     * `out` has room for RECEIVER_REFERENCES_MAX. Returns how many.
+     */
+    uint32_t (*references)(const struct receiver *receiver, struct receiver_reference *out);
+    /*
+     * Optional. After open and before start, and at every reload before anything drains: those of
+     * `references`, in their order, all of them started. They take the places of earlier ones, and
+     * live at least until this receiver is told to drain, to halt or to close.
+     */
+    void (*join)(struct receiver *receiver, struct receiver *const *others);
     /* Binds and makes all parts; the threads run already. 0, or negative after a log line. */
     int (*open)(struct receiver *receiver, struct receiver_home *home);
     /* Optional. About once a second, from the main thread, which may read files: are they new? */

@@ -430,6 +430,13 @@ static uint32_t statsd_offenders(struct receiver *receiver, struct receiver_offe
     return count;
 }
 
+struct statsd_shard *statsd_receiver_shard(struct receiver *receiver, uint32_t shard_index)
+{
+    struct statsd_receiver *statsd = of(receiver);
+    ASSERT(receiver->ops == &statsd_receiver_ops && shard_index < statsd->shard_count);
+    return &statsd->shards[shard_index];
+}
+
 const struct receiver_ops statsd_receiver_ops = {
     .type = "statsd",
     .open = statsd_open,

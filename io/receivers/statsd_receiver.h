@@ -8,9 +8,13 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "core/base/defs.h"
 #include "core/engine/config.h"
 #include "io/receivers/receiver.h"
+
+struct statsd_shard;
 
 extern const struct receiver_ops statsd_receiver_ops;
 
@@ -20,3 +24,7 @@ extern const struct receiver_ops statsd_receiver_ops;
  */
 WEIR_MUST_USE int statsd_receiver_new(struct config_reader *config, const char *id,
                                       struct receiver **out);
+
+/* After open: its part on the shard of that index, for connections that come on other receivers'
+ * ports. Borrowed until the receiver is closed. */
+struct statsd_shard *statsd_receiver_shard(struct receiver *receiver, uint32_t shard_index);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
@@ -21,6 +22,12 @@
 #define IDLE_WINDOWS_MIN 2
 /* Series that a table takes from its budget at once. */
 #define SERIES_LEASE_COUNT 1024
+/* What the log calls the ports of other receivers that lines may come on. */
+static char shared_port_text[] = "shared port";
+static const struct statsd_endpoint shared_port = {
+    .transport = STATSD_TRANSPORT_TCP,
+    .text = shared_port_text,
+};
 /* Turns given to sockets to close when a receiver is torn down: about two seconds. */
 #define STOP_TURNS_MAX 2000
 
@@ -121,7 +128,6 @@ static void shard_on_lines(struct stream *stream, struct slice lines)
     uint64_t line_count = shard->sink.counts.line_count - line_count_before;
     counter_add(&shard->stats.wire_received, line_count);
     counter_add(&shard->stats.wire_parsed, line_count);
-    counter_add(&shard->stats.wire_bytes, lines.len);
     book_lines(shard);
 }
 
@@ -219,6 +225,18 @@ static int open_listener(struct statsd_shard *shard, struct statsd_listener *lis
         shard->open_count++;
     }
     return err;
+}
+
+int statsd_shard_adopt(struct statsd_shard *shard, struct channel *channel,
+                       struct slice first_bytes)
+{
+    if (shard->state != STATSD_SHARD_RECEIVING) {
+        return FAULT_CLOSED;
+    }
+    /* Opened with the first of them, so that nobody else pays for its sweeps. */
+    struct statsd_listener *guests = shard->guests;
+    int err = guests->is_open ? 0 : open_listener(shard, guests);
+    return err == 0 ? stream_adopt(&guests->stream, channel, first_bytes) : err;
 }
 
 static void close_listener(struct statsd_shard *shard, struct statsd_listener *listener)
@@ -389,6 +407,15 @@ struct shard_call {
     int err;
 };
 
+/* Connections from the ports of other receivers: a listener without a socket. */
+static void add_guests(struct statsd_shard *shard)
+{
+    shard->guests = &shard->listeners[shard->listener_count];
+    *shard->guests = (struct statsd_listener){
+        .shard = shard, .endpoint = &shared_port, .fd = -1, .is_stream = true};
+    shard->listener_count++;
+}
+
 static void start_on_shard(struct worker *worker, void *argument)
 {
     struct shard_call *call = argument;
@@ -398,6 +425,7 @@ static void start_on_shard(struct worker *worker, void *argument)
     for (uint32_t i = 0; i < shard->listener_count && call->err == 0; i++) {
         call->err = open_listener(shard, &shard->listeners[i]);
     }
+    add_guests(shard);
 }
 
 int statsd_shard_start(struct statsd_shard *shard)

@@ -34,6 +34,7 @@ enum statsd_shard_state {
     STATSD_SHARD_DONE,
 };
 
+struct channel;
 struct statsd_shard;
 
 /* One socket of the shard; which member is used follows from the endpoint's transport. */
@@ -62,8 +63,9 @@ struct statsd_shard {
     struct statsd_sink sink;
     struct statsd_counts booked; /* what of sink.counts is in the stats already */
     struct point points[POINT_BURST_MAX];
-    struct statsd_listener listeners[STATSD_LISTENERS_MAX];
-    struct statsd_listener *decoding; /* whose bytes are being decoded */
+    struct statsd_listener listeners[STATSD_LISTENERS_MAX + 1]; /* the last: guests */
+    struct statsd_listener *decoding;                           /* whose bytes are being decoded */
+    struct statsd_listener *guests; /* of listeners, from start on; opened when one comes */
     uint32_t listener_count;
     uint32_t open_count; /* listeners that have yet to close */
     struct timer window_timer;
@@ -90,6 +92,13 @@ void statsd_shard_add_listener(struct statsd_shard *shard, int fd,
 
 /* Main thread: begins to receive. 0 or negative. */
 WEIR_MUST_USE int statsd_shard_start(struct statsd_shard *shard);
+
+/*
+ * The shard's own thread: a connection on a port of another receiver speaks StatsD. As stream_adopt
+ * otherwise; FAULT_CLOSED also while the shard does not receive. Its settings and books are ours.
+ */
+WEIR_MUST_USE int statsd_shard_adopt(struct statsd_shard *shard, struct channel *channel,
+                                     struct slice first_bytes);
 
 /* Main thread: tells connections to go while everything is still read. */
 void statsd_shard_send_away(struct statsd_shard *shard);

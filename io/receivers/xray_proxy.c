@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * xray_proxy — an exchange becomes a signed request, its answer the exchange's.
+ * xray_proxy — an ask becomes a signed request, whose answer is told to all who wait for it.
  *
  * Of the client's headers only those go on that X-Ray knows: nothing hop-by-hop, nothing that the
- * signer sets itself, and no Accept-Encoding, because the answer is handed on as it came.
+ * signer sets itself, and no Accept-Encoding, because the answer is handed on as it came. A call
+ * holds copies of what it sends, because whoever asked may go before the answer comes.
  */
 #include "io/receivers/xray_proxy.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/base/clock.h"
@@ -16,13 +16,9 @@
 #include "core/base/mem.h"
 #include "io/aws/signed_request.h"
 #include "io/receivers/xray_config.h"
+#include "io/receivers/xray_proxy_http.h"
 
-/* Statistics of all rules of a service; with every path allowed, a batch of segments. */
-#define BODY_MAX_BYTES (1024 * 1024)
-/* All bodies at once; the SDKs' have some kilobytes. */
-#define BODIES_MAX_BYTES (16 * 1024 * 1024)
 #define ANSWER_MAX_BYTES (4 * 1024 * 1024)
-#define CONNECTIONS_MAX 1024
 /* Shorter than the patience of every SDK's client. */
 #define CALL_TIMEOUT_MS 5000
 /* How long stale rules answer before AWS is asked again. */
@@ -33,114 +29,62 @@
 
 #define JSON_TYPE "application/json"
 
-/* What of the client's head goes on to X-Ray. */
-static const char *const forwarded_headers[] = {"content-type", "accept", "x-amzn-xray-timestamp"};
-
 struct xray_proxy_call {
     struct aws_request request;
     struct xray_proxy *proxy;
-    struct http1_exchange *exchange; /* answered from on_done */
-    struct xray_proxy_rules *rules;  /* borrowed while it is_fetching; NULL: not kept */
-    struct iovec body;               /* borrows from the exchange, as the headers do */
-    struct aws_header headers[COUNT_OF(forwarded_headers)];
+    struct xray_proxy_rules *rules; /* borrowed; NULL: not kept */
+    struct xray_ask *asks;          /* who waits, in order; empty once all were forgotten */
+    struct xray_ask *last;
+    struct iovec body; /* points into `bytes`, as the headers do */
+    struct aws_header headers[XRAY_ASK_HEADER_COUNT];
     char method[METHOD_MAX_BYTES + 1];
     char path[AWS_PATH_MAX_BYTES + 1];
     struct xray_proxy_call *next;
     struct xray_proxy_call *prev;
+    uint8_t bytes[];
 };
 
-static struct xray_proxy *proxy_of(struct http1_server *server)
-{
-    return CONTAINER_OF(server, struct xray_proxy, http1);
-}
+/* --- who waits -------------------------------------------------------------------------------- */
 
-/* --- what is served --------------------------------------------------------------------------- */
-
-static bool is_call(const struct http1_exchange *exchange, const char *path)
+static void wait_for(struct xray_proxy_call *call, struct xray_ask *ask)
 {
-    return slice_is_text(http1_exchange_method(exchange), "POST") &&
-           slice_is_text(http1_exchange_path(exchange), path) &&
-           http1_exchange_query(exchange).len == 0;
-}
-
-static bool is_rules_call(const struct http1_exchange *exchange)
-{
-    return is_call(exchange, "/GetSamplingRules");
-}
-
-static bool is_allowed(const struct xray_proxy *proxy, const struct http1_exchange *exchange)
-{
-    if (is_rules_call(exchange) || is_call(exchange, "/SamplingTargets")) {
-        return true;
+    ask->call = call;
+    ask->next = NULL;
+    ask->prev = call->last;
+    if (call->last != NULL) {
+        call->last->next = ask;
+    } else {
+        call->asks = ask;
     }
-    struct slice path = http1_exchange_path(exchange);
-    return proxy->signs_all_paths && path.len > 0 && path.ptr[0] == '/';
+    call->last = ask;
+    call->proxy->ask_count++;
 }
 
-static bool proxy_on_admit(struct http1_server *server, struct http1_exchange *exchange,
-                           struct http1_refusal *refusal)
+static void wait_no_more(struct xray_ask *ask)
 {
-    struct xray_proxy *proxy = proxy_of(server);
-    if (is_allowed(proxy, exchange)) {
-        return true;
+    struct xray_proxy_call *call = ask->call;
+    if (ask->prev != NULL) {
+        ask->prev->next = ask->next;
+    } else {
+        call->asks = ask->next;
     }
-    counter_add(&proxy->stats->proxy_refused, 1);
-    *refusal = (struct http1_refusal){
-        .status = 403,
-        .content_type = JSON_TYPE,
-        .body = SLICE_LITERAL("{\"message\":\"only POST /GetSamplingRules and POST "
-                              "/SamplingTargets are signed here\"}"),
-    };
-    return false;
-}
-
-static bool proxy_on_charge(struct http1_server *server, uint64_t bytes)
-{
-    struct xray_proxy *proxy = proxy_of(server);
-    if (bytes > BODIES_MAX_BYTES - proxy->body_bytes) {
-        return false;
+    if (ask->next != NULL) {
+        ask->next->prev = ask->prev;
+    } else {
+        call->last = ask->prev;
     }
-    proxy->body_bytes += bytes;
-    return true;
-}
-
-static void proxy_on_release(struct http1_server *server, uint64_t bytes)
-{
-    struct xray_proxy *proxy = proxy_of(server);
-    ASSERT(bytes <= proxy->body_bytes);
-    proxy->body_bytes -= bytes;
+    ask->call = NULL;
+    ask->next = NULL;
+    ask->prev = NULL;
+    ASSERT(call->proxy->ask_count > 0);
+    call->proxy->ask_count--;
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-/* What an exchange is told; borrowed until it was. */
-struct told {
-    uint32_t status;
-    struct slice content_type;
-    struct slice body;
-    struct slice error_type; /* X-Amzn-ErrorType; empty: none */
-    struct slice request_id;
-};
-
-/* A header that cannot be repeated to the client is left out: the body says the same. */
-static void add_header(struct http1_exchange *exchange, const char *name, struct slice value)
+static struct xray_told told_of_answer(const struct aws_answer *answer)
 {
-    if (value.len > 0 && http1_exchange_add_header(exchange, name, value) != 0) {
-        return;
-    }
-}
-
-static void tell(struct http1_exchange *exchange, const struct told *told)
-{
-    add_header(exchange, "Content-Type", told->content_type);
-    add_header(exchange, "X-Amzn-ErrorType", told->error_type);
-    add_header(exchange, "X-Amzn-RequestId", told->request_id);
-    http1_respond_text(exchange, told->status, NULL, told->body);
-}
-
-static struct told told_of_answer(const struct aws_answer *answer)
-{
-    return (struct told){
+    return (struct xray_told){
         .status = answer->status,
         .content_type = answer->content_type,
         .body = answer->body,
@@ -149,9 +93,9 @@ static struct told told_of_answer(const struct aws_answer *answer)
     };
 }
 
-static struct told told_of_rules(const struct xray_proxy_rules *rules)
+static struct xray_told told_of_rules(const struct xray_proxy_rules *rules)
 {
-    return (struct told){
+    return (struct xray_told){
         .status = 200,
         .content_type = xray_proxy_rules_type(rules),
         .body = xray_proxy_rules_body(rules),
@@ -159,10 +103,10 @@ static struct told told_of_rules(const struct xray_proxy_rules *rules)
 }
 
 /* No answer of AWS to hand on: ours, in its shape. */
-static struct told told_of_failure(enum aws_outcome outcome)
+static struct xray_told told_of_failure(enum aws_outcome outcome)
 {
     bool is_unsigned = outcome == AWS_NO_CREDENTIALS;
-    return (struct told){
+    return (struct xray_told){
         .status = is_unsigned ? 403 : 502,
         .content_type = SLICE_LITERAL(JSON_TYPE),
         .body = is_unsigned ? SLICE_LITERAL("{\"message\":\"the gateway has no credentials\"}")
@@ -172,7 +116,8 @@ static struct told told_of_failure(enum aws_outcome outcome)
     };
 }
 
-static struct counter *counter_of(struct xray_proxy *proxy, const struct told *told, bool is_ours)
+static struct counter *counter_of(struct xray_proxy *proxy, const struct xray_told *told,
+                                  bool is_ours)
 {
     if (is_ours) {
         return &proxy->stats->proxy_failed;
@@ -216,29 +161,25 @@ static void unlink_call(struct xray_proxy *proxy, struct xray_proxy_call *call)
     }
 }
 
-/* Everybody who waited for the same; `first` is counted by itself, the others by `shared`. */
-static void tell_all(struct xray_proxy_call *call, const struct told *told, struct counter *first,
-                     struct counter *shared)
+/* Everybody who waits; the first is counted by itself, the others by `shared`. */
+static void tell_all(struct xray_proxy_call *call, const struct xray_told *told,
+                     struct counter *first, struct counter *shared)
 {
     struct xray_proxy_rules *rules = call->rules;
-    struct http1_exchange **waiting = NULL;
-    size_t waiting_count = 0;
     if (rules != NULL) {
         /* An answer may bring the connection's next request: the entry must be in order by then. */
-        waiting_count = xray_proxy_rules_take_waiting(rules, &waiting);
-        rules->is_fetching = false;
+        rules->call = NULL;
         rules->is_pinned = true;
     }
-    counter_add(first, 1);
-    counter_add(shared, waiting_count);
-    tell(call->exchange, told);
-    for (size_t i = 0; i < waiting_count; i++) {
-        tell(waiting[i], told);
+    for (struct counter *counter = first; call->asks != NULL; counter = shared) {
+        struct xray_ask *ask = call->asks;
+        wait_no_more(ask);
+        counter_add(counter, 1);
+        ask->tell(ask, told);
     }
     if (rules != NULL) {
         rules->is_pinned = false;
     }
-    mem_free(waiting);
 }
 
 static bool is_out_of_reach(const struct aws_answer *answer)
@@ -258,12 +199,12 @@ static void finish_call(struct xray_proxy_call *call, const struct aws_answer *a
     }
     if (is_out_of_reach(answer) && rules != NULL && rules->has_answer) {
         xray_proxy_rules_hold(rules, now_mono_ns + STALE_HOLD_NS);
-        struct told told = told_of_rules(rules);
+        struct xray_told told = told_of_rules(rules);
         tell_all(call, &told, &proxy->stats->proxy_stale, &proxy->stats->proxy_stale);
         return;
     }
     bool is_ours = answer->status == 0 || answer->is_body_cut;
-    struct told told = is_ours ? told_of_failure(answer->outcome) : told_of_answer(answer);
+    struct xray_told told = is_ours ? told_of_failure(answer->outcome) : told_of_answer(answer);
     struct counter *first = counter_of(proxy, &told, is_ours);
     struct counter *shared = first;
     if (rules != NULL && answer->outcome == AWS_OK && !is_ours) {
@@ -282,46 +223,68 @@ static void call_on_done(struct aws_request *request, const struct aws_answer *a
     mem_free(call);
 }
 
-static void give_up(struct xray_proxy_call *call)
+static void give_up_calls(struct xray_proxy *proxy)
 {
     const struct aws_answer answer = {.outcome = AWS_TRANSIENT, .fault_text = "given up"};
-    aws_client_cancel(call->proxy->client, &call->request);
-    call_on_done(&call->request, &answer);
+    while (proxy->calls != NULL) {
+        struct xray_proxy_call *call = proxy->calls;
+        aws_client_cancel(proxy->client, &call->request);
+        call_on_done(&call->request, &answer);
+    }
 }
 
 /* --- sending on ------------------------------------------------------------------------------- */
 
-static bool copy_target(struct xray_proxy_call *call)
+static bool copy_target(struct xray_proxy_call *call, const struct xray_ask *ask)
 {
-    struct slice method = http1_exchange_method(call->exchange);
-    struct slice path = http1_exchange_path(call->exchange);
-    struct slice query = http1_exchange_query(call->exchange);
-    if (method.len >= sizeof(call->method) || path.len >= sizeof(call->path) ||
-        query.len >= sizeof(call->path) - path.len) {
+    size_t path_len = ask->path.len;
+    if (ask->method.len >= sizeof(call->method) || path_len >= sizeof(call->path) ||
+        ask->query.len >= sizeof(call->path) - path_len) {
         return false;
     }
-    memcpy(call->method, method.ptr, method.len);
-    memcpy(call->path, path.ptr, path.len);
-    if (query.len > 0) {
-        call->path[path.len] = '?';
-        memcpy(call->path + path.len + 1, query.ptr, query.len);
+    memcpy(call->method, ask->method.ptr, ask->method.len);
+    memcpy(call->path, ask->path.ptr, path_len);
+    if (ask->query.len > 0) {
+        call->path[path_len] = '?';
+        memcpy(call->path + path_len + 1, ask->query.ptr, ask->query.len);
     }
     /* What is behind a '#' would be signed, and not sent. */
     return strchr(call->path, '#') == NULL;
 }
 
-static void fill_request(struct xray_proxy_call *call)
+static size_t bytes_of(const struct xray_ask *ask)
+{
+    size_t len = ask->body.len;
+    for (uint32_t i = 0; i < XRAY_ASK_HEADER_COUNT; i++) {
+        len += ask->headers[i].len;
+    }
+    return len;
+}
+
+/* Appends a copy at *used; there is room. */
+static struct slice keep(struct xray_proxy_call *call, struct slice bytes, size_t *used)
+{
+    uint8_t *copy = call->bytes + *used;
+    if (bytes.len > 0) {
+        memcpy(copy, bytes.ptr, bytes.len);
+    }
+    *used += bytes.len;
+    return slice_of(copy, bytes.len);
+}
+
+static void fill_request(struct xray_proxy_call *call, const struct xray_ask *ask)
 {
     size_t header_count = 0;
-    for (size_t i = 0; i < COUNT_OF(forwarded_headers); i++) {
-        struct slice value = {0};
-        if (http1_exchange_header(call->exchange, forwarded_headers[i], &value)) {
-            call->headers[header_count] =
-                (struct aws_header){.name = slice_of_text(forwarded_headers[i]), .value = value};
+    size_t used = 0;
+    for (uint32_t i = 0; i < XRAY_ASK_HEADER_COUNT; i++) {
+        if (ask->headers[i].len > 0) {
+            call->headers[header_count] = (struct aws_header){
+                .name = slice_of_text(xray_ask_header_name((enum xray_ask_header)i)),
+                .value = keep(call, ask->headers[i], &used)};
             header_count++;
         }
     }
-    struct slice body = http1_exchange_body(call->exchange);
+    struct slice body = keep(call, ask->body, &used);
     call->body = (struct iovec){.iov_base = (void *)(uintptr_t)body.ptr, .iov_len = body.len};
     call->request = (struct aws_request){
         .method = call->method,
@@ -336,94 +299,128 @@ static void fill_request(struct xray_proxy_call *call)
     };
 }
 
-static int start_call(struct xray_proxy *proxy, struct xray_proxy_call *call)
+static int start_call(struct xray_proxy *proxy, struct xray_proxy_call *call, struct xray_ask *ask)
 {
-    if (!copy_target(call)) {
+    if (!copy_target(call, ask)) {
         return FAULT_MALFORMED;
     }
-    fill_request(call);
+    fill_request(call, ask);
     int err = aws_client_start(proxy->client, &call->request);
     if (err == 0) {
         link_call(proxy, call);
+        wait_for(call, ask);
         if (call->rules != NULL) {
-            call->rules->is_fetching = true;
+            call->rules->call = call;
         }
     }
     return err;
 }
 
-static void refuse(struct xray_proxy *proxy, struct http1_exchange *exchange, int err)
+static void refuse(struct xray_proxy *proxy, struct xray_ask *ask, int err)
 {
     bool is_theirs = err == FAULT_MALFORMED || err == FAULT_LIMIT;
+    const struct xray_told told = {
+        .status = is_theirs ? 400 : 503,
+        .content_type = SLICE_LITERAL(JSON_TYPE),
+        .body = SLICE_LITERAL("{\"message\":\"the gateway cannot send this request\"}"),
+    };
     counter_add(is_theirs ? &proxy->stats->proxy_refused : &proxy->stats->proxy_failed, 1);
-    http1_respond_text(exchange, is_theirs ? 400 : 503, JSON_TYPE,
-                       SLICE_LITERAL("{\"message\":\"the gateway cannot send this request\"}"));
+    ask->tell(ask, &told);
 }
 
-static void forward(struct xray_proxy *proxy, struct http1_exchange *exchange,
-                    struct xray_proxy_rules *rules)
+static void forward(struct xray_proxy *proxy, struct xray_ask *ask, struct xray_proxy_rules *rules)
 {
-    struct xray_proxy_call *call = mem_alloc(sizeof(*call));
+    struct xray_proxy_call *call = mem_alloc(sizeof(*call) + bytes_of(ask));
     if (call == NULL) {
-        refuse(proxy, exchange, -ENOMEM);
+        refuse(proxy, ask, -ENOMEM);
         return;
     }
     call->proxy = proxy;
-    call->exchange = exchange;
     call->rules = rules;
-    int err = start_call(proxy, call);
+    int err = start_call(proxy, call, ask);
     if (err != 0) {
         mem_free(call);
-        refuse(proxy, exchange, err);
+        refuse(proxy, ask, err);
     }
 }
 
-static void serve_rules(struct xray_proxy *proxy, struct http1_exchange *exchange)
+static void serve_rules(struct xray_proxy *proxy, struct xray_ask *ask)
 {
     uint64_t now_mono_ns = loop_now_mono_ns(proxy->loop);
-    struct slice body = http1_exchange_body(exchange);
-    struct xray_proxy_rules *rules = xray_proxy_cache_find(&proxy->cache, body, now_mono_ns);
+    struct xray_proxy_rules *rules = xray_proxy_cache_find(&proxy->cache, ask->body, now_mono_ns);
     if (rules == NULL) {
-        forward(proxy, exchange, NULL);
+        forward(proxy, ask, NULL);
         return;
     }
     if (xray_proxy_rules_is_fresh(rules, now_mono_ns)) {
-        struct told told = told_of_rules(rules);
+        struct xray_told told = told_of_rules(rules);
         counter_add(rules->is_stale ? &proxy->stats->proxy_stale : &proxy->stats->proxy_cached, 1);
-        tell(exchange, &told);
+        ask->tell(ask, &told);
         return;
     }
-    if (!rules->is_fetching) {
-        forward(proxy, exchange, rules);
+    if (rules->call == NULL) {
+        forward(proxy, ask, rules);
         return;
     }
-    int err = xray_proxy_rules_join(rules, exchange);
-    if (err != 0) {
-        refuse(proxy, exchange, err);
-    }
+    wait_for(rules->call, ask);
 }
 
-static void proxy_on_request(struct http1_server *server, struct http1_exchange *exchange)
+void xray_proxy_ask(struct xray_proxy *proxy, struct xray_ask *ask)
 {
-    struct xray_proxy *proxy = proxy_of(server);
-    if (proxy->config->rules_cache_ns > 0 && is_rules_call(exchange)) {
-        serve_rules(proxy, exchange);
+    ASSERT(ask->tell != NULL && ask->call == NULL);
+    if (proxy->client == NULL) {
+        refuse(proxy, ask, FAULT_CLOSED);
         return;
     }
-    forward(proxy, exchange, NULL);
+    if (proxy->config->rules_cache_ns > 0 &&
+        xray_ask_is_for_rules(ask->method, ask->path, ask->query)) {
+        serve_rules(proxy, ask);
+        return;
+    }
+    forward(proxy, ask, NULL);
+}
+
+void xray_proxy_forget(struct xray_ask *ask)
+{
+    ASSERT(ask->call != NULL);
+    counter_add(&ask->call->proxy->stats->proxy_failed, 1); /* every call has one result */
+    wait_no_more(ask);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void proxy_on_closed(struct http1_server *server)
+/* Not from inside a call's end: the client may not be closed there. */
+static void close_if_done(struct xray_proxy *proxy)
 {
-    struct xray_proxy *proxy = proxy_of(server);
-    ASSERT(proxy->calls == NULL); /* each had an exchange, and all of those are answered */
+    if (!proxy->is_port_closed || proxy->ask_count > 0 || proxy->client == NULL) {
+        return;
+    }
+    give_up_calls(proxy); /* nobody waits for them */
     aws_client_close(proxy->client);
     proxy->client = NULL;
     xray_proxy_cache_fini(&proxy->cache);
-    xray_proxy_publish(proxy);
     proxy->on_closed(proxy);
+}
+
+static void publish(struct xray_proxy *proxy)
+{
+    const struct http1_server_stats *stats = &proxy->http1.stats;
+    counter_set(&proxy->stats->connections_accepted, stats->accepted_count);
+    counter_set(&proxy->stats->connections_refused, stats->refused_count);
+    counter_set(&proxy->stats->connections_open, proxy->http1.connection_count);
+}
+
+void xray_proxy_on_port_closed(struct xray_proxy *proxy)
+{
+    publish(proxy);
+    proxy->is_port_closed = true;
+    close_if_done(proxy);
+}
+
+void xray_proxy_turn(struct xray_proxy *proxy)
+{
+    publish(proxy);
+    close_if_done(proxy);
 }
 
 static int open_client(struct xray_proxy *proxy)
@@ -445,22 +442,16 @@ static int open_client(struct xray_proxy *proxy)
 int xray_proxy_open(struct xray_proxy *proxy, int fd)
 {
     proxy->calls = NULL;
-    proxy->body_bytes = 0;
+    proxy->ask_count = 0;
+    proxy->is_port_closed = false;
     proxy->cache = (struct xray_proxy_cache){0};
     proxy->complaints = (struct log_limit){0};
-    proxy->http1 = (struct http1_server){
-        .on_request = proxy_on_request,
-        .on_closed = proxy_on_closed,
-        .on_admit = proxy_on_admit,
-        .on_charge = proxy_on_charge,
-        .on_release = proxy_on_release,
-        .options = {.connections_max = CONNECTIONS_MAX, .body_max_bytes = BODY_MAX_BYTES},
-    };
     int err = open_client(proxy);
     if (err != 0) {
+        proxy->client = NULL;
         return err;
     }
-    err = http1_server_start(&proxy->http1, proxy->loop, &fd, 1);
+    err = xray_proxy_http_start(proxy, fd);
     if (err != 0) {
         aws_client_close(proxy->client);
         proxy->client = NULL;
@@ -481,15 +472,5 @@ void xray_proxy_stop(struct xray_proxy *proxy)
 void xray_proxy_abort(struct xray_proxy *proxy)
 {
     http1_server_abort(&proxy->http1);
-    while (proxy->calls != NULL) {
-        give_up(proxy->calls);
-    }
-}
-
-void xray_proxy_publish(struct xray_proxy *proxy)
-{
-    const struct http1_server_stats *stats = &proxy->http1.stats;
-    counter_set(&proxy->stats->connections_accepted, stats->accepted_count);
-    counter_set(&proxy->stats->connections_refused, stats->refused_count);
-    counter_set(&proxy->stats->connections_open, proxy->http1.connection_count);
+    give_up_calls(proxy);
 }

@@ -4,18 +4,14 @@
  */
 #include "io/receivers/xray_proxy_cache.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "core/base/mem.h"
 
-#define WAITING_FIRST 8
-
 static void clear(struct xray_proxy_rules *rules)
 {
-    ASSERT(rules->waiting_count == 0); /* everybody who waits is answered first */
+    ASSERT(rules->call == NULL); /* it would store its answer here */
     mem_free(rules->body);
-    mem_free(rules->waiting);
     *rules = (struct xray_proxy_rules){0};
 }
 
@@ -28,7 +24,7 @@ void xray_proxy_cache_fini(struct xray_proxy_cache *cache)
 
 static bool is_busy(const struct xray_proxy_rules *rules)
 {
-    return rules->is_fetching || rules->is_pinned;
+    return rules->call != NULL || rules->is_pinned;
 }
 
 /* The better entry to give away; either may be NULL. */
@@ -117,33 +113,4 @@ void xray_proxy_rules_hold(struct xray_proxy_rules *rules, uint64_t until_mono_n
     ASSERT(rules->has_answer);
     rules->fresh_until_mono_ns = until_mono_ns;
     rules->is_stale = true;
-}
-
-int xray_proxy_rules_join(struct xray_proxy_rules *rules, struct http1_exchange *exchange)
-{
-    ASSERT(rules->is_fetching);
-    if (rules->waiting_count == rules->waiting_capacity) {
-        size_t capacity =
-            rules->waiting_capacity > 0 ? 2 * rules->waiting_capacity : (size_t)WAITING_FIRST;
-        void *grown = mem_resize(rules->waiting, capacity * sizeof(struct http1_exchange *));
-        if (grown == NULL) {
-            return -ENOMEM;
-        }
-        rules->waiting = grown;
-        rules->waiting_capacity = capacity;
-    }
-    rules->waiting[rules->waiting_count] = exchange;
-    rules->waiting_count++;
-    return 0;
-}
-
-size_t xray_proxy_rules_take_waiting(struct xray_proxy_rules *rules,
-                                     struct http1_exchange ***waiting)
-{
-    size_t count = rules->waiting_count;
-    *waiting = rules->waiting;
-    rules->waiting = NULL;
-    rules->waiting_count = 0;
-    rules->waiting_capacity = 0;
-    return count;
 }

@@ -4,7 +4,7 @@
  *
  * Tasks of one fleet ask for the same rules with the same body: one call to AWS answers them all.
  * An answer is fresh for a while, then kept as the last good one for the day AWS is out of reach.
- * Whoever asks while a call is under way waits here with the others. Loop-local.
+ * Whoever asks while a call is under way finds it here, and waits with the others. Loop-local.
  */
 #pragma once
 
@@ -15,7 +15,7 @@
 #include "core/base/defs.h"
 #include "core/base/slice.h"
 
-struct http1_exchange;
+struct xray_proxy_call;
 
 /* Pages of the rules and spellings of the request; in practice one or two are in use. */
 #define XRAY_PROXY_CACHE_ENTRIES 8
@@ -33,14 +33,11 @@ struct xray_proxy_rules {
     char content_type[XRAY_PROXY_CACHE_TYPE_MAX_BYTES + 1];
     uint64_t fresh_until_mono_ns;
     uint64_t used_mono_ns;
-    struct http1_exchange **waiting; /* owned; borrowed exchanges, to be answered with the call */
-    size_t waiting_count;
-    size_t waiting_capacity;
+    struct xray_proxy_call *call; /* borrowed; under way for it; NULL: none */
     bool is_used;
     bool has_answer;
-    bool is_stale;    /* AWS could not be asked when it was last shown */
-    bool is_fetching; /* a call for it is under way */
-    bool is_pinned;   /* it is being read: not to be given to another key */
+    bool is_stale;  /* AWS could not be asked when it was last shown */
+    bool is_pinned; /* it is being read: not to be given to another key */
 };
 
 /* Zeroed is empty. */
@@ -48,7 +45,7 @@ struct xray_proxy_cache {
     struct xray_proxy_rules entries[XRAY_PROXY_CACHE_ENTRIES];
 };
 
-/* Nobody may wait any more. Idempotent. */
+/* No call may be under way. Idempotent. */
 void xray_proxy_cache_fini(struct xray_proxy_cache *cache);
 
 /*
@@ -75,11 +72,3 @@ void xray_proxy_rules_store(struct xray_proxy_rules *rules, struct slice content
 
 /* AWS could not be asked: the last good answer is shown, as a stale one, until that time. */
 void xray_proxy_rules_hold(struct xray_proxy_rules *rules, uint64_t until_mono_ns);
-
-/* One more who waits for the call under way. 0 or -ENOMEM. */
-WEIR_MUST_USE int xray_proxy_rules_join(struct xray_proxy_rules *rules,
-                                        struct http1_exchange *exchange);
-
-/* Moves out who waits (mem, NULL where nobody does) and returns how many. */
-size_t xray_proxy_rules_take_waiting(struct xray_proxy_rules *rules,
-                                     struct http1_exchange ***waiting);

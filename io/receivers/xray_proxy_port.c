@@ -93,7 +93,7 @@ int xray_proxy_port_bind(struct xray_proxy_port *port, const char *receiver_id,
 static bool port_on_turn(struct worker_hook *hook, struct worker *worker)
 {
     (void)worker;
-    xray_proxy_publish(&CONTAINER_OF(hook, struct xray_proxy_port, hook)->proxy);
+    xray_proxy_turn(&CONTAINER_OF(hook, struct xray_proxy_port, hook)->proxy);
     return false;
 }
 

@@ -276,6 +276,12 @@ static uint32_t xray_offenders(struct receiver *receiver, struct receiver_offend
     return 0; /* nothing is aggregated here */
 }
 
+struct xray_proxy *xray_receiver_proxy(struct receiver *receiver)
+{
+    ASSERT(receiver->ops == &xray_receiver_ops);
+    return &of(receiver)->proxy.proxy;
+}
+
 static const struct receiver_ops xray_receiver_ops = {
     .type = "awsxray",
     .open = xray_open,

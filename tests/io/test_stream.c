@@ -11,7 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/channel.h"
 #include "io/io_bounds.h"
 #include "io/socket.h"
 #include "io/stream.h"
@@ -235,6 +237,81 @@ static void test_stream_close_with_many_connections_leaves_nothing(void **state)
     }
 }
 
+/* --- connections that others accepted --------------------------------------------------------- */
+
+/* Who accepted it, and gives it away; told when nobody of its own is left. */
+struct giver {
+    struct channel_user user;
+    struct channel *channel;
+    struct channel_watch watch;
+    uint64_t gone_count;
+    uint64_t called_count; /* after it has given the channel away: never */
+};
+
+static void giver_on_receive(struct channel_user *user, struct slice bytes)
+{
+    (void)bytes;
+    CONTAINER_OF(user, struct giver, user)->called_count++;
+}
+
+static void giver_on_fault(struct channel_user *user, int fault)
+{
+    (void)fault;
+    CONTAINER_OF(user, struct giver, user)->called_count++;
+}
+
+static void giver_on_closed(struct channel_user *user)
+{
+    CONTAINER_OF(user, struct giver, user)->called_count++;
+}
+
+static const struct channel_user_ops giver_ops = {
+    .on_receive = giver_on_receive,
+    .on_end = giver_on_fault,
+    .on_sent = giver_on_fault,
+    .on_closed = giver_on_closed,
+};
+
+static void giver_on_gone(struct channel_watch *watch)
+{
+    CONTAINER_OF(watch, struct giver, watch)->gone_count++;
+}
+
+static void giver_open(struct giver *giver, struct loop *loop, int fd)
+{
+    *giver = (struct giver){.user = {.ops = &giver_ops}, .watch = {.on_gone = giver_on_gone}};
+    const struct channel_options options = {.role = CHANNEL_SERVER, .watch = &giver->watch};
+    assert_int_equal(channel_open(loop, fd, &options, &giver->user, &giver->channel), 0);
+}
+
+static void test_stream_adopts_on_every_backend(void **state)
+{
+    int pair[2];
+    struct giver giver;
+    struct reader *reader = reader_open(*state, -1, (struct stream_options){0});
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    giver_open(&giver, *state, pair[0]);
+    assert_int_equal(stream_adopt(&reader->stream, giver.channel, SLICE_LITERAL("one\ntw")), 0);
+    assert_string_equal(reader->text, "one\n");
+    assert_int_equal(giver.gone_count, 1);
+    write_text(pair[1], "o\nthr");
+    turn_until_text(reader, "one\ntwo\n");
+    stream_pause(&reader->stream);
+    write_text(pair[1], "ee\n");
+    loop_fixture_run(*state, 10 * CLOCK_NS_PER_MS);
+    assert_string_equal(reader->text, "one\ntwo\n");
+    stream_resume(&reader->stream);
+    turn_until_text(reader, "one\ntwo\nthree\n");
+    write_text(pair[1], "tail");
+    close(pair[1]);
+    turn_until_text(reader, "one\ntwo\nthree\ntail");
+    assert_int_equal(counter_read(&reader->stats.wire_bytes), 18);
+    assert_int_equal(counter_read(&reader->stats.connections_accepted), 1);
+    reader_close(reader);
+    assert_int_equal(giver.gone_count, 1);
+    assert_int_equal(giver.called_count, 0);
+}
+
 /* --- on the fake loop ------------------------------------------------------------------------- */
 
 static struct reader *fake_reader(struct stream_options options)
@@ -442,6 +519,113 @@ static void test_fake_frames_with_length(void **state)
     fake_reader_close(reader);
 }
 
+static struct reader *fake_adopter(struct stream_options options)
+{
+    struct loop *loop = fake_loop_open();
+    assert_non_null(loop);
+    return reader_open(loop, -1, options);
+}
+
+/* The descriptor of a connection that `giver` has. */
+static int fake_gift(struct giver *giver, struct reader *reader)
+{
+    int fd = fake_loop_new_fd(reader->stream.loop);
+    giver_open(giver, reader->stream.loop, fd);
+    return fd;
+}
+
+static void test_fake_adopted_at_the_limit_and_one_past(void **state)
+{
+    (void)state;
+    struct giver givers[3];
+    struct reader *reader = fake_adopter((struct stream_options){.connections_max = 2});
+    struct loop *loop = reader->stream.loop;
+    for (int i = 0; i < 2; i++) {
+        (void)fake_gift(&givers[i], reader);
+        assert_int_equal(stream_adopt(&reader->stream, givers[i].channel, (struct slice){0}), 0);
+    }
+    int refused_fd = fake_gift(&givers[2], reader);
+    assert_int_equal(stream_adopt(&reader->stream, givers[2].channel, SLICE_LITERAL("lost\n")),
+                     FAULT_LIMIT);
+    assert_int_equal(reader->len, 0);
+    assert_int_equal(open_count_of(reader), 2);
+    assert_int_equal(counter_read(&reader->stats.connections_refused), 1);
+    assert_int_equal(givers[2].gone_count, 0); /* still its own, to be closed */
+    assert_false(fake_loop_is_closed(loop, refused_fd));
+    channel_close(givers[2].channel);
+    fake_loop_settle(loop);
+    assert_int_equal(givers[2].gone_count, 1);
+    fake_reader_close(reader);
+}
+
+static void test_fake_adopting_without_memory_leaves_it_to_the_giver(void **state)
+{
+    (void)state;
+    struct giver giver;
+    struct reader *reader = fake_adopter((struct stream_options){0});
+    int fd = fake_gift(&giver, reader);
+    mem_fail_nth(1);
+    assert_int_equal(stream_adopt(&reader->stream, giver.channel, SLICE_LITERAL("a\n")), -ENOMEM);
+    mem_fail_nth(2); /* the tail: it is adopted, and closed with what was lost counted */
+    assert_int_equal(stream_adopt(&reader->stream, giver.channel, SLICE_LITERAL("a\nb")), 0);
+    mem_fail_nth(0);
+    fake_loop_settle(reader->stream.loop);
+    assert_string_equal(reader->text, "a\n");
+    assert_true(fake_loop_is_closed(reader->stream.loop, fd));
+    assert_int_equal(counter_read(&reader->stats.wire_dropped_truncated), 1);
+    fake_reader_close(reader);
+}
+
+static void test_fake_adopted_ages_and_is_let_go(void **state)
+{
+    (void)state;
+    struct giver giver;
+    struct reader *reader = fake_adopter((struct stream_options){.age_max_ms = 10000});
+    struct loop *loop = reader->stream.loop;
+    int fd = fake_gift(&giver, reader);
+    assert_int_equal(stream_adopt(&reader->stream, giver.channel, SLICE_LITERAL("a")), 0);
+    fake_loop_advance(loop, 8 * CLOCK_NS_PER_S);
+    assert_false(fake_loop_is_shut(loop, fd));
+    for (int i = 0; i < 40 && !fake_loop_is_shut(loop, fd); i++) {
+        fake_loop_advance(loop, CLOCK_NS_PER_S / 10);
+    }
+    assert_true(fake_loop_is_shut(loop, fd));
+    assert_int_equal(counter_read(&reader->stats.connections_aged), 1);
+    fake_loop_input(loop, fd, SLICE_LITERAL("b\nc")); /* in flight when it was told to go */
+    fake_loop_advance(loop, 3 * CLOCK_NS_PER_S);
+    assert_true(fake_loop_is_closed(loop, fd));
+    assert_string_equal(reader->text, "ab\nc");
+    fake_reader_close(reader);
+}
+
+static void test_fake_draining_adopts_no_more_and_lets_go(void **state)
+{
+    (void)state;
+    struct giver first;
+    struct giver second;
+    struct reader *reader = fake_adopter((struct stream_options){0});
+    struct loop *loop = reader->stream.loop;
+    int fd = fake_gift(&first, reader);
+    assert_int_equal(stream_adopt(&reader->stream, first.channel, SLICE_LITERAL("a\n")), 0);
+    stream_drain(&reader->stream);
+    assert_true(fake_loop_is_shut(loop, fd));
+    (void)fake_gift(&second, reader);
+    assert_int_equal(stream_adopt(&reader->stream, second.channel, SLICE_LITERAL("b\n")),
+                     FAULT_CLOSED);
+    channel_close(second.channel);
+    fake_text(reader, fd, "c\n");
+    assert_string_equal(reader->text, "a\nc\n");
+    fake_reader_close(reader); /* with the connection still there */
+}
+
+static void test_fake_nobody_was_ever_adopted(void **state)
+{
+    (void)state;
+    struct reader *reader = fake_adopter((struct stream_options){0});
+    stream_drain(&reader->stream);
+    fake_reader_close(reader);
+}
+
 static int run(const char *name)
 {
     const struct CMUnitTest tests[] = {
@@ -450,6 +634,7 @@ static int run(const char *name)
         LOOP_TEST(test_stream_pause_stops_every_connection),
         LOOP_TEST(test_stream_backpressure_reaches_the_sender),
         LOOP_TEST(test_stream_close_with_many_connections_leaves_nothing),
+        LOOP_TEST(test_stream_adopts_on_every_backend),
     };
     return _cmocka_run_group_tests(name, tests, COUNT_OF(tests), NULL, NULL);
 }
@@ -465,6 +650,11 @@ int main(void)
         cmocka_unit_test(test_fake_leaving_connection_is_given_up),
         cmocka_unit_test(test_fake_accept_fault_is_told_and_drained_listener_closes),
         cmocka_unit_test(test_fake_frames_with_length),
+        cmocka_unit_test(test_fake_adopted_at_the_limit_and_one_past),
+        cmocka_unit_test(test_fake_adopting_without_memory_leaves_it_to_the_giver),
+        cmocka_unit_test(test_fake_adopted_ages_and_is_let_go),
+        cmocka_unit_test(test_fake_draining_adopts_no_more_and_lets_go),
+        cmocka_unit_test(test_fake_nobody_was_ever_adopted),
     };
     int failed_count = cmocka_run_group_tests(fakes, NULL, NULL);
     return failed_count != 0 ? failed_count : loop_fixture_main(run);

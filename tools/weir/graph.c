@@ -15,6 +15,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "tools/weir/graph_build.h"
+#include "tools/weir/graph_links.h"
 #include "tools/weir/graph_prepare.h"
 
 /* --- adopting -------------------------------------------------------------------------------- */
@@ -268,11 +269,12 @@ static void adopt_on_egress(struct worker *worker, void *argument)
     adopt_exporters(call->graph, call->old);
 }
 
-static int start_receivers(struct graph *graph)
+/* Those that name others, or those that do not. */
+static int start_some(struct graph *graph, bool names_others)
 {
     for (uint32_t i = 0; i < graph->receiver_count; i++) {
         struct graph_receiver *entry = graph->receivers[i];
-        if (entry->is_started) {
+        if (entry->is_started || graph_names_others(entry) != names_others) {
             continue;
         }
         entry->receiver->ops->connect(entry->receiver, entry->pipelines, entry->pipeline_count);
@@ -283,6 +285,16 @@ static int start_receivers(struct graph *graph)
         entry->is_started = true;
     }
     return 0;
+}
+
+static int start_receivers(struct graph *graph)
+{
+    int err = start_some(graph, false);
+    if (err != 0) {
+        return err;
+    }
+    graph_join_receivers(graph);
+    return start_some(graph, true);
 }
 
 int graph_open(struct graph *graph, struct graph *old, struct receiver_home *home)
@@ -356,14 +368,20 @@ static bool has_receiver(const struct graph *successor, const char *id)
     return false;
 }
 
-void graph_drain_receivers(struct graph *graph, const struct graph *successor)
+static void drain_some(struct graph *graph, const struct graph *successor, bool names_others)
 {
     for (uint32_t i = 0; i < graph->receiver_count; i++) {
         const struct graph_receiver *entry = graph->receivers[i];
-        if (entry != NULL) {
+        if (entry != NULL && graph_names_others(entry) == names_others) {
             entry->receiver->ops->drain(entry->receiver, has_receiver(successor, entry->id));
         }
     }
+}
+
+void graph_drain_receivers(struct graph *graph, const struct graph *successor)
+{
+    drain_some(graph, successor, true); /* before the others, which they may refer to until then */
+    drain_some(graph, successor, false);
 }
 
 struct flush_call {
@@ -514,14 +532,25 @@ static void close_on_egress(struct worker *worker, void *argument)
     }
 }
 
+static void free_receivers(struct graph *graph)
+{
+    for (uint32_t i = 0; i < graph->receiver_count; i++) {
+        if (graph->receivers[i] != NULL && graph_names_others(graph->receivers[i])) {
+            graph_receiver_free(graph->receivers[i]);
+            graph->receivers[i] = NULL;
+        }
+    }
+    for (uint32_t i = 0; i < graph->receiver_count; i++) {
+        graph_receiver_free(graph->receivers[i]);
+    }
+}
+
 void graph_free(struct graph *graph)
 {
     if (graph == NULL) {
         return;
     }
-    for (uint32_t i = 0; i < graph->receiver_count; i++) {
-        graph_receiver_free(graph->receivers[i]);
-    }
+    free_receivers(graph);
     if (graph->egress != NULL) {
         worker_call(graph->egress, graph, close_on_egress);
     }

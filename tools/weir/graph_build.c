@@ -16,6 +16,7 @@
 #include "io/auth/basic_auth.h"
 #include "io/auth/bearer_auth.h"
 #include "tools/weir/config_print.h"
+#include "tools/weir/graph_links.h"
 
 static void tree_release(struct graph_tree *tree)
 {
@@ -459,6 +460,8 @@ static int build(struct graph *graph, struct config_report *report,
         return graph_err != 0 ? graph_err : component_err;
     }
     err = link_receivers(graph, report);
+    int references_err = graph_check_references(graph, report);
+    err = err != 0 ? err : references_err;
     int pipelines_err = build_pipelines(graph, report);
     return err != 0 ? err : pipelines_err;
 }

@@ -428,6 +428,79 @@ static void test_tls_belongs_to_its_endpoint(void **state)
     otlp_config_fini(config);
 }
 
+/* --- one port --------------------------------------------------------------------------------- */
+
+static void test_the_same_endpoint_is_one_port(void **state)
+{
+    (void)state;
+    struct otlp_config *config =
+        good("protocols: {grpc: {endpoint: '0.0.0.0:4317'}, http: {endpoint: '0.0.0.0:4317'}}\n");
+    assert_true(config->endpoints[OTLP_PROTOCOL_HTTP].is_shared);
+    assert_false(config->endpoints[OTLP_PROTOCOL_GRPC].is_shared);
+    otlp_config_fini(config);
+    config = good("protocols: {grpc: {endpoint: '0.0.0.0:0'}, http: {endpoint: '0.0.0.0:0'}}\n");
+    assert_false(config->endpoints[OTLP_PROTOCOL_HTTP].is_shared); /* any port, twice */
+    otlp_config_fini(config);
+    config = good("protocols: {grpc: {endpoint: /tmp/s, transport: unix},\n"
+                  "  http: {endpoint: /tmp/s, transport: unix}}\n");
+    assert_true(config->endpoints[OTLP_PROTOCOL_HTTP].is_shared);
+    otlp_config_fini(config);
+    config = good("protocols: {grpc: {endpoint: 'a:4317', tls: {cert_file: c, key_file: k}},\n"
+                  "  http: {endpoint: 'a:4317', tls: {cert_file: c, key_file: k}}}\n");
+    assert_true(config->endpoints[OTLP_PROTOCOL_HTTP].is_shared);
+    otlp_config_fini(config);
+    config = good("protocols: {grpc: , http: }\n");
+    assert_false(config->endpoints[OTLP_PROTOCOL_HTTP].is_shared);
+    otlp_config_fini(config);
+}
+
+static void test_one_port_has_one_set_of_keys(void **state)
+{
+    (void)state;
+    static const char words[] = "http has the endpoint of grpc";
+    bad("protocols: {grpc: {endpoint: 'a:4317', proxy_protocol: true},\n"
+        "  http: {endpoint: 'a:4317'}}\n",
+        words);
+    bad("protocols: {grpc: {endpoint: 'a:4317', auth: {authenticator: x}},\n"
+        "  http: {endpoint: 'a:4317', auth: {authenticator: y}}}\n",
+        words);
+    bad("protocols: {grpc: {endpoint: 'a:4317', tls: {cert_file: c, key_file: k}},\n"
+        "  http: {endpoint: 'a:4317'}}\n",
+        words);
+    bad("protocols: {grpc: {endpoint: 'a:4317', tls: {cert_file: c, key_file: k}},\n"
+        "  http: {endpoint: 'a:4317', tls: {cert_file: c, key_file: other}}}\n",
+        words);
+}
+
+static void test_a_proxy_header_belongs_to_its_endpoint(void **state)
+{
+    (void)state;
+    struct otlp_config *config = good("protocols: {grpc: {proxy_protocol: true}, http: }\n");
+    assert_true(config->endpoints[OTLP_PROTOCOL_GRPC].expects_proxy);
+    assert_false(config->endpoints[OTLP_PROTOCOL_HTTP].expects_proxy);
+    otlp_config_fini(config);
+}
+
+static void test_guests_are_named_with_their_place(void **state)
+{
+    (void)state;
+    struct otlp_config *config = good("protocols:\n  grpc:\n  statsd: {receiver: statsd/edge}\n"
+                                      "  xray: {receiver: awsxray}\n");
+    assert_true(slice_is_text(config->statsd.receiver_id, "statsd/edge"));
+    assert_int_equal(config->statsd.mark.line, 3);
+    assert_int_equal(config->statsd.mark.column, 22);
+    assert_true(slice_is_text(config->xray.receiver_id, "awsxray"));
+    assert_int_equal(config->xray.mark.line, 4);
+    otlp_config_fini(config);
+    config = good(GRPC);
+    assert_int_equal(config->statsd.receiver_id.len + config->xray.receiver_id.len, 0);
+    otlp_config_fini(config);
+    bad("protocols: {grpc: , statsd: {}}\n", "receiver");
+    bad("protocols: {grpc: , xray: }\n", "receiver");
+    bad("protocols: {grpc: , xray: {receiver: a, endpoint: b}}\n", "unknown key 'endpoint'");
+    bad("protocols: {statsd: {receiver: statsd}}\n", "must specify at least one protocol");
+}
+
 static void test_refused_memory_is_never_a_different_setting(void **state)
 {
     (void)state;
@@ -472,6 +545,10 @@ int main(void)
         cmocka_unit_test(test_cors),
         cmocka_unit_test(test_as_many_origins_as_fit_and_one_more),
         cmocka_unit_test(test_tls_belongs_to_its_endpoint),
+        cmocka_unit_test(test_the_same_endpoint_is_one_port),
+        cmocka_unit_test(test_one_port_has_one_set_of_keys),
+        cmocka_unit_test(test_a_proxy_header_belongs_to_its_endpoint),
+        cmocka_unit_test(test_guests_are_named_with_their_place),
         cmocka_unit_test(test_refused_memory_is_never_a_different_setting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,6 +185,46 @@ static void test_those_sent_away_are_still_served(void **state)
     otlp_rig_close(&rig);
 }
 
+/* --- other receivers behind the port ---------------------------------------------------------- */
+
+#define GUESTS "protocols:\n  http: {endpoint: '127.0.0.1:%u'}\n  statsd: {receiver: statsd/x}\n"
+
+static void test_it_names_the_receivers_it_serves(void **state)
+{
+    (void)state;
+    struct receiver_reference references[RECEIVER_REFERENCES_MAX];
+    open_with(GUESTS "  xray: {receiver: awsxray}\n", false);
+    assert_int_equal(rig.receiver->ops->references(rig.receiver, references), 2);
+    assert_string_equal(references[0].type, "statsd");
+    assert_true(slice_is_text(references[0].id, "statsd/x"));
+    assert_int_equal(references[0].mark.line, 3);
+    assert_string_equal(references[1].type, "awsxray");
+    assert_string_equal(references[1].key, "protocols.xray.receiver");
+    otlp_rig_close(&rig);
+    open_with(YAML, false);
+    assert_int_equal(rig.receiver->ops->references(rig.receiver, references), 0);
+    rig.receiver->ops->join(rig.receiver, NULL);
+    otlp_rig_close(&rig);
+}
+
+/* As while it drains: those it served may be gone. */
+static void test_nobody_joined_is_nobody_harmed(void **state)
+{
+    (void)state;
+    open_with(GUESTS "  xray: {receiver: awsxray}\n", false);
+    int fd = otlp_client_connect(rig.port);
+    otlp_client_send(fd, "a:1|c\n", 6);
+    assert_true(otlp_client_is_closed(fd));
+    (void)close(fd);
+    OTLP_RIG_AWAIT(&rig, ended_turned_away, 1);
+    fd = otlp_client_connect(rig.port);
+    assert_int_equal(ask(fd, "POST /GetSamplingRules", BYTES("{}")), 503);
+    assert_int_equal(ask(fd, "POST /v1/traces", BYTES(SPAN)), 200);
+    (void)close(fd);
+    assert_int_equal(OTLP_RIG_COUNT(&rig, wire_received), 1); /* the call is no request of OTLP */
+    otlp_rig_close(&rig);
+}
+
 /* --- requests that wait ----------------------------------------------------------------------- */
 
 static void test_answers_come_home_to_a_sleeping_shard(void **state)
@@ -422,6 +462,8 @@ static int run(const char *name)
         cmocka_unit_test(test_why_connections_were_ended_is_counted),
         cmocka_unit_test(test_pipelines_change_while_it_serves),
         cmocka_unit_test(test_those_sent_away_are_still_served),
+        cmocka_unit_test(test_it_names_the_receivers_it_serves),
+        cmocka_unit_test(test_nobody_joined_is_nobody_harmed),
         cmocka_unit_test(test_answers_come_home_to_a_sleeping_shard),
         cmocka_unit_test(test_rejected_items_are_a_partial_success),
         cmocka_unit_test(test_draining_waits_for_requests_that_wait),
