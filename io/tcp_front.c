@@ -36,6 +36,7 @@ struct tcp_front_visitor { /* shard-local */
     struct tcp_front_visitor *previous;
     enum visitor_stage stage;
     bool has_spoken;
+    bool has_proxy; /* its PROXY header is behind it */
     struct timer silence;
     uint8_t *held; /* owned; what came and does not tell yet */
     size_t held_bytes;
@@ -197,10 +198,14 @@ static void start_tls(struct tcp_front_visitor *v, struct slice bytes)
 static uint32_t allowed_of(const struct tcp_front_visitor *v)
 {
     const struct tcp_front_options *o = &v->front->options;
-    if (v->stage == VISITOR_INSIDE || o->tls == NULL) {
+    uint32_t first = o->allows_proxy && !v->has_proxy ? SNIFF_BIT(SNIFF_PROXY) : 0;
+    if (v->stage == VISITOR_INSIDE) {
         return o->protocols;
     }
-    return SNIFF_BIT(SNIFF_TLS) | (o->allows_cleartext ? o->protocols : 0);
+    if (o->tls == NULL) {
+        return first | o->protocols;
+    }
+    return first | SNIFF_BIT(SNIFF_TLS) | (o->allows_cleartext ? o->protocols : 0);
 }
 
 /* What both sides agreed on in the handshake needs no look. */
@@ -260,6 +265,7 @@ static void read_proxy(struct tcp_front_visitor *v, struct slice bytes)
         channel_set_peer(v->channel, &header.source);
     }
     v->stage = VISITOR_LOOK;
+    v->has_proxy = true;
     bytes = slice_from(bytes, header.header_bytes);
     if (bytes.len == 0) {
         let_go(v);
@@ -271,6 +277,10 @@ static void read_proxy(struct tcp_front_visitor *v, struct slice bytes)
 static void examine(struct tcp_front_visitor *v, struct slice bytes)
 {
     v->has_spoken = true;
+    bool may_be_proxy = v->stage == VISITOR_LOOK && v->front->options.allows_proxy;
+    if (may_be_proxy && sniff_protocol(bytes, allowed_of(v)) == SNIFF_PROXY) {
+        v->stage = VISITOR_PROXY;
+    }
     if (v->stage == VISITOR_PROXY) {
         read_proxy(v, bytes);
         return;

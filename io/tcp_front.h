@@ -36,6 +36,7 @@ struct tcp_front_options {
     struct tls_context *tls;  /* borrowed until on_closed; NULL: no TLS */
     bool allows_cleartext;    /* beside TLS; off: whoever speaks in the clear is turned away */
     bool expects_proxy;       /* a PROXY header, version 2, is required of everybody */
+    bool allows_proxy;        /* it may come first, and need not */
     uint32_t connections_max; /* open at once, handed on or not */
     uint32_t silence_ms;
 };

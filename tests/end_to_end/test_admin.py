@@ -3,6 +3,7 @@
 
 import json
 import signal
+import socket
 
 import pytest
 from prom_page import total, value
@@ -87,6 +88,19 @@ def test_health_check_answers_like_the_collectors(running):
     answer = json.loads(body)
     assert (status, answer["status"]) == (200, "Server available")
     assert answer["upSince"].startswith("20") and answer["uptime"].endswith("s")
+
+
+@pytest.mark.parametrize("header", [
+    b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x0a\x01\x02\x03\x0a\0\0\x01\x30\x39\x34\x4d"],
+    ids=["local", "proxy"])
+def test_health_check_of_a_balancer_that_sends_proxy_headers(running, header):
+    host, port = running.health.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(header + b"GET / HTTP/1.1\r\nHost: weir\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"Server available" in answer
 
 
 def test_health_command(running):

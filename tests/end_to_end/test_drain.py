@@ -55,6 +55,20 @@ def test_drain_ends_early_when_input_is_silent(start, sink):
     assert sink.value("c") == 100
 
 
+def test_settle_time_waits_for_sparse_senders(start, sink):
+    """Behind a load balancer the next datagram may take longer than silence usually lasts."""
+    port = free_udp_port()
+    with start(config(statsd(port), otlphttp(sink)), "--settle-time=3s") as weir:
+        began = time.monotonic()
+        weir.signal(signal.SIGTERM)
+        for _ in range(2):
+            time.sleep(1)
+            send_udp(port, ["late:1|c"] * 50)
+        assert weir.wait() == 0
+        assert 3 <= time.monotonic() - began < 5
+    assert sink.value("late") == 100
+
+
 def test_open_window_is_flushed_with_its_true_times(start, sink):
     port = free_udp_port()
     before_ns = time.time_ns()

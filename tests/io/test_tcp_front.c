@@ -374,6 +374,28 @@ static void test_proxy_header_names_the_peer(void **state)
     close_front(*state);
 }
 
+static void test_proxy_header_may_come_where_it_is_allowed(void **state)
+{
+    static const char bytes[] = PROXY_IPV4 REQUEST;
+    static const char twice[] = PROXY_IPV4 PROXY_IPV4 REQUEST;
+    open_front(*state, (struct tcp_front_options){.allows_proxy = true});
+    expect_at_every_cut(*state, bytes, sizeof(bytes) - 1, sizeof(PROXY_IPV4) - 1, SNIFF_HTTP1);
+    expect_at_every_cut(*state, REQUEST, sizeof(REQUEST) - 1, 0, SNIFF_HTTP1);
+    int fd = connect_client();
+    send_bytes(fd, bytes, sizeof(bytes) - 1);
+    turn_until_taken(*state, sizeof(REQUEST) - 1);
+    assert_int_equal(ntohl(taker.peer.in4.sin_addr.s_addr), 0x0a010203);
+    forget(*state, fd);
+    close_front(*state);
+    open_front(*state, (struct tcp_front_options){.protocols = SNIFF_BIT(SNIFF_HTTP1),
+                                                  .allows_proxy = true});
+    fd = connect_client();
+    send_bytes(fd, twice, sizeof(twice) - 1);
+    expect_gone(*state, fd);
+    assert_int_equal(front.counts.unknown_count, 1);
+    close_front(*state);
+}
+
 static void test_proxy_header_is_required_where_expected(void **state)
 {
     open_front(*state, (struct tcp_front_options){.expects_proxy = true});
@@ -559,6 +581,7 @@ static int run(const char *name)
         LOOP_TEST(test_no_more_visitors_while_the_old_ones_speak),
         LOOP_TEST(test_memory_that_runs_out_costs_one_connection),
         LOOP_TEST(test_proxy_header_names_the_peer),
+        LOOP_TEST(test_proxy_header_may_come_where_it_is_allowed),
         LOOP_TEST(test_proxy_header_is_required_where_expected),
         LOOP_TEST(test_tls_is_taken_off_before_the_look),
         LOOP_TEST(test_cleartext_beside_tls_only_where_allowed),

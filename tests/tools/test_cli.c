@@ -144,11 +144,11 @@ static void test_flags_take_their_value_behind_equals_or_next(void **state)
     (void)state;
     static const char *const lines[] = {
         "run --config=a.yaml --set=x.y=1 --io=uring --shards=4 --pin --log-level=debug"
-        " --log-format=json --drain-timeout=1500ms --strict --json --mode=unredacted"
-        " --address=[::1]:80",
+        " --log-format=json --drain-timeout=1500ms --settle-time=1s --strict --json"
+        " --mode=unredacted --address=[::1]:80",
         "--config a.yaml --set x.y=1 --io uring --shards 4 --pin --log-level debug"
-        " --log-format json --drain-timeout 1500ms --strict --json --mode unredacted"
-        " --address [::1]:80 run",
+        " --log-format json --drain-timeout 1500ms --settle-time 1s --strict --json"
+        " --mode unredacted --address [::1]:80 run",
     };
     for (size_t i = 0; i < COUNT_OF(lines); i++) {
         struct cli cli = good(lines[i]);
@@ -164,6 +164,7 @@ static void test_flags_take_their_value_behind_equals_or_next(void **state)
         assert_int_equal(cli.log_level, LOG_LEVEL_DEBUG);
         assert_int_equal(cli.log_format, LOG_FORMAT_JSON);
         assert_int_equal(cli.drain_timeout_ns, 1500 * CLOCK_NS_PER_MS);
+        assert_int_equal(cli.settle_time_ns, CLOCK_NS_PER_S);
         assert_true(cli.is_strict && cli.is_json && cli.is_unredacted);
         assert_string_equal(cli.health_address, "[::1]:80");
     }
@@ -191,6 +192,7 @@ static void test_words_of_flags(void **state)
     bad("--mode open");
     bad("--drain-timeout 5x");
     bad("--drain-timeout -5s");
+    bad("--settle-time 45");
     bad("--address 13133");
     bad("--address localhost");
     bad("--address localhost:65536");

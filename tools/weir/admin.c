@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * admin — two small HTTP servers and what their paths mean.
+ *
+ * The health check has a door of its own in front: a load balancer that sends PROXY headers may do
+ * so with its checks, and one that does not is welcome as well.
  */
 #include "tools/weir/admin.h"
 
@@ -16,6 +19,7 @@
 #include "core/base/mem.h"
 #include "io/http1_server.h"
 #include "io/socket.h"
+#include "io/tcp_front.h"
 #include "tools/weir/admin_page.h"
 
 /* A page with every counter of 128 instances is well below this. */
@@ -33,6 +37,9 @@ struct admin_server {
     char *path;        /* owned; of the health check, NULL elsewhere */
     bool is_started;
     bool is_closed;
+    struct tcp_front front; /* of the health check */
+    struct receiver_stats front_stats;
+    bool has_front;
 };
 
 struct admin {
@@ -160,6 +167,43 @@ static int listen_at(const struct life *life, struct slice host, uint16_t port, 
     return socket_open_tcp(&address, &options, NULL);
 }
 
+static bool front_on_protocol(struct tcp_front *front, enum sniff_kind kind,
+                              struct channel *channel, struct slice first)
+{
+    (void)kind; /* there is only one */
+    struct admin_server *server = CONTAINER_OF(front, struct admin_server, front);
+    return http1_server_adopt(&server->server, channel, first) == 0;
+}
+
+static void front_on_closed(struct tcp_front *front)
+{
+    CONTAINER_OF(front, struct admin_server, front)->has_front = false;
+}
+
+static int open_front(struct admin_server *server, int fd)
+{
+    server->front = (struct tcp_front){
+        .loop = server->life->loop,
+        .stats = &server->front_stats,
+        .name = "health_check",
+        .options = {.protocols = SNIFF_BIT(SNIFF_HTTP1), .allows_proxy = true},
+        .on_protocol = front_on_protocol,
+        .on_closed = front_on_closed,
+    };
+    int err = tcp_front_open(&server->front, &fd, 1);
+    server->has_front = err == 0;
+    return err;
+}
+
+/* Behind the door of the health check, which has a path, or with a listener of its own. */
+static int start_server(struct admin_server *server, int fd)
+{
+    bool has_front = server->path != NULL;
+    int err = http1_server_start(&server->server, server->life->loop, &fd, has_front ? 0 : 1);
+    server->is_started = err == 0;
+    return err == 0 && has_front ? open_front(server, fd) : err;
+}
+
 static int serve(struct admin_server *server, struct life *life, const char *what, int fd,
                  uint16_t port)
 {
@@ -170,12 +214,11 @@ static int serve(struct admin_server *server, struct life *life, const char *wha
     }
     server->life = life;
     server->server.on_closed = admin_on_closed;
-    int err = http1_server_start(&server->server, life->loop, &fd, 1);
+    int err = start_server(server, fd);
     if (err != 0) {
         (void)close(fd); /* nothing was written to it */
         return err;
     }
-    server->is_started = true;
     log_info("serving", LOG_TEXT("server", what), LOG_U64("port", port));
     return 0;
 }
@@ -211,7 +254,7 @@ int admin_open(struct life *life, struct admin **out)
 
 static bool is_gone(const struct admin_server *server)
 {
-    return !server->is_started || server->is_closed;
+    return (!server->is_started || server->is_closed) && !server->has_front;
 }
 
 void admin_close(struct admin *admin)
@@ -225,6 +268,9 @@ void admin_close(struct admin *admin)
         if (servers[i]->is_started) {
             loop = servers[i]->life->loop;
             http1_server_abort(&servers[i]->server);
+        }
+        if (servers[i]->has_front) {
+            tcp_front_stop(&servers[i]->front);
         }
     }
     for (uint32_t i = 0;

@@ -14,6 +14,7 @@
 #include "core/engine/config_scalar.h"
 
 #define DEFAULT_DRAIN_TIMEOUT_NS (25 * CLOCK_NS_PER_S)
+#define QUIET_NS (500 * CLOCK_NS_PER_MS)
 #define DEFAULT_HEALTH_ADDRESS "127.0.0.1:13133"
 #define SHARDS_MAX 256
 
@@ -108,7 +109,7 @@ static bool take_log_format(struct cli *cli, const char *value)
     return log_format_parse(slice_of_text(value), &cli->log_format) == 0;
 }
 
-static bool take_drain_timeout(struct cli *cli, const char *value)
+static bool read_duration(const char *value, uint64_t *out)
 {
     int64_t duration_ns;
     struct slice text = slice_of_text(value);
@@ -118,8 +119,18 @@ static bool take_drain_timeout(struct cli *cli, const char *value)
         duration_ns < 0) {
         return false;
     }
-    cli->drain_timeout_ns = (uint64_t)duration_ns;
+    *out = (uint64_t)duration_ns;
     return true;
+}
+
+static bool take_drain_timeout(struct cli *cli, const char *value)
+{
+    return read_duration(value, &cli->drain_timeout_ns);
+}
+
+static bool take_settle_time(struct cli *cli, const char *value)
+{
+    return read_duration(value, &cli->settle_time_ns);
 }
 
 static bool take_strict(struct cli *cli, const char *value)
@@ -178,6 +189,7 @@ static const struct flag flags[] = {
     {"log-level", "WEIR_LOG_LEVEL", true, take_log_level, "error, warn, info or debug"},
     {"log-format", "WEIR_LOG_FORMAT", true, take_log_format, "auto, text or json"},
     {"drain-timeout", "WEIR_DRAIN_TIMEOUT", true, take_drain_timeout, "a duration such as 25s"},
+    {"settle-time", "WEIR_SETTLE_TIME", true, take_settle_time, "a duration such as 45s"},
     {"strict", "WEIR_STRICT", false, take_strict, ""},
     {"json", NULL, false, take_json, ""},
     {"format", NULL, true, take_format, "yaml or json"},
@@ -327,6 +339,17 @@ int cli_parse(struct cli *cli, int argc, char **argv)
     return read_arguments(cli, argc, argv);
 }
 
+uint64_t cli_settle_max_ns(const struct cli *cli)
+{
+    return cli->settle_time_ns != 0 ? cli->settle_time_ns : cli->drain_timeout_ns / 5 * 2;
+}
+
+/* Behind a load balancer sparse clients pause for longer than that: who names a time gets it. */
+uint64_t cli_quiet_ns(const struct cli *cli)
+{
+    return cli->settle_time_ns != 0 ? UINT64_MAX : QUIET_NS;
+}
+
 void cli_print_help(void)
 {
     static const char text[] =
@@ -352,6 +375,9 @@ void cli_print_help(void)
         "      --shards N           receiving threads; default: CPUs this process may use\n"
         "      --pin                pin the threads to CPUs\n"
         "      --drain-timeout D    from SIGTERM to exit, default 25s\n"
+        "      --settle-time D      of that, read on for so long though nothing comes; default: "
+        "until\n"
+        "                           input is silent\n"
         "      --log-level L        error, warn, info, debug\n"
         "      --log-format F       auto, text, json\n"
         "      --strict             validate: warnings are errors\n"

@@ -50,6 +50,7 @@ struct cli {
     enum log_level log_level;
     enum log_format log_format;
     uint64_t drain_timeout_ns;
+    uint64_t settle_time_ns;    /* 0: until input is silent, two fifths of the drain at most */
     bool is_strict;             /* validate: warnings are errors */
     bool is_json;               /* version, components, config */
     bool is_unredacted;         /* config */
@@ -66,6 +67,10 @@ struct cli {
  * Returns 0, or an exit code after the complaint was printed to stderr.
  */
 WEIR_MUST_USE int cli_parse(struct cli *cli, int argc, char **argv);
+
+/* How long an end reads on at most, and after how long a silence input is over before that. */
+uint64_t cli_settle_max_ns(const struct cli *cli);
+uint64_t cli_quiet_ns(const struct cli *cli);
 
 /* The help text, on stdout. */
 void cli_print_help(void);

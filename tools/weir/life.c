@@ -34,8 +34,6 @@
 #define LIFE_TRIM_MS 10000
 #define LIFE_REFRESH_MS 1000
 #define LIFE_UNUSED_MAX_BYTES ((size_t)1024 * 1024)
-/* Input that was silent for this long is over; then there is nothing to settle for. */
-#define LIFE_QUIET_MS 500
 /*
  * Sockets of a receiver that changed leave their group for 200 ms. Were the next ones to join it
  * meanwhile, nobody could tell the kernel which of them are to be left alone.
@@ -93,7 +91,7 @@ static void enter(struct life *life, enum life_state state, uint64_t now_mono_ns
         break;
     case LIFE_SETTLING:
         life->drain_deadline_mono_ns = now_mono_ns + life->cli->drain_timeout_ns;
-        life->settle_until_mono_ns = now_mono_ns + life->cli->drain_timeout_ns / 5 * 2;
+        life->settle_until_mono_ns = now_mono_ns + cli_settle_max_ns(life->cli);
         life->quiet_since_mono_ns = now_mono_ns;
         life->received_before = life_received_total(life);
         graph_send_away(life->graph);
@@ -141,7 +139,7 @@ static bool is_settled(struct life *life, uint64_t now_mono_ns)
         life->received_before = received;
         life->quiet_since_mono_ns = now_mono_ns;
     }
-    return now_mono_ns - life->quiet_since_mono_ns >= LIFE_QUIET_MS * CLOCK_NS_PER_MS ||
+    return now_mono_ns - life->quiet_since_mono_ns >= cli_quiet_ns(life->cli) ||
            now_mono_ns >= life->settle_until_mono_ns;
 }
 
