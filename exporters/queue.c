@@ -82,6 +82,12 @@ int queue_push(struct queue *queue, struct batch *batch)
     return 0;
 }
 
+uint64_t queue_oldest_mono_ns(const struct queue *queue)
+{
+    return queue->waiting_count > 0 ? queue->slots[queue->first_index]->created_mono_ns
+                                    : UINT64_MAX;
+}
+
 struct batch *queue_take(struct queue *queue)
 {
     if (queue->waiting_count == 0) {

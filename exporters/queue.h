@@ -47,6 +47,9 @@ uint64_t queue_cost(const struct queue *queue, const struct batch *batch);
  */
 WEIR_MUST_USE int queue_push(struct queue *queue, struct batch *batch);
 
+/* When the batch that waits longest was made; UINT64_MAX when none waits. */
+uint64_t queue_oldest_mono_ns(const struct queue *queue);
+
 /* The batch that waits longest, still charged; NULL when none waits. */
 WEIR_MUST_USE struct batch *queue_take(struct queue *queue);
 

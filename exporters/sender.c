@@ -22,12 +22,26 @@
 
 /* --- the books -------------------------------------------------------------------------------- */
 
+/* When the batch that waits or is in hand for longest was made; 0 for none. */
+static uint64_t oldest_mono_ns(const struct sender *sender)
+{
+    uint64_t oldest = queue_oldest_mono_ns(&sender->queue);
+    for (uint32_t i = 0; i < sender->config.consumer_count; i++) {
+        const struct batch *batch = sender->slots[i].batch;
+        if (batch != NULL && batch->created_mono_ns < oldest) {
+            oldest = batch->created_mono_ns;
+        }
+    }
+    return oldest == UINT64_MAX ? 0 : oldest;
+}
+
 static void publish_levels(struct sender *sender)
 {
     struct exporter_stats *stats = &sender->exporter->stats;
     counter_set(&stats->items_held, sender->held_items);
     counter_set(&stats->queue_used, sender->queue.used_units);
     counter_set(&stats->requests_in_flight, sender->sending_count);
+    counter_set(&sender->exporter->oldest_mono_ns, oldest_mono_ns(sender));
 }
 
 static void settle(struct sender *sender, struct batch *batch, enum delivery delivery)

@@ -66,4 +66,5 @@ struct exporter {
     bool answers_late;       /* it has no queue: what it took is safe only when it answers */
     uint32_t encodings; /* PART_ENCODING_BITs it takes; 0: PART_OTLP alone. From its making on */
     struct exporter_stats stats;
+    struct counter oldest_mono_ns; /* when what it has held longest was made; 0 for none */
 };

@@ -40,6 +40,24 @@ static void test_take_gives_back_in_order_across_growth_and_wrap(void **state)
     queue_fini(&queue);
 }
 
+static void test_oldest_is_the_first_that_waits(void **state)
+{
+    (void)state;
+    struct batch a = {.created_mono_ns = 7};
+    struct batch b = {.created_mono_ns = 9};
+    struct queue queue;
+    queue_init(&queue, QUEUE_REQUESTS, 2);
+    assert_true(queue_oldest_mono_ns(&queue) == UINT64_MAX);
+    assert_int_equal(queue_push(&queue, &a), 0);
+    assert_int_equal(queue_push(&queue, &b), 0);
+    assert_int_equal(queue_oldest_mono_ns(&queue), 7);
+    assert_ptr_equal(queue_take(&queue), &a);
+    assert_int_equal(queue_oldest_mono_ns(&queue), 9);
+    assert_ptr_equal(queue_take(&queue), &b);
+    assert_true(queue_oldest_mono_ns(&queue) == UINT64_MAX);
+    queue_fini(&queue);
+}
+
 static void test_push_counts_what_is_in_flight(void **state)
 {
     (void)state;
@@ -110,6 +128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_take_gives_back_in_order_across_growth_and_wrap),
+        cmocka_unit_test(test_oldest_is_the_first_that_waits),
         cmocka_unit_test(test_push_counts_what_is_in_flight),
         cmocka_unit_test(test_sizer_items_fills_to_the_limit_and_not_one_past),
         cmocka_unit_test(test_sizer_bytes_weighs_bytes_and_empty_batches_weigh_one),

@@ -491,6 +491,7 @@ static int open_all(struct life *life)
     life->refresh.on_fire = life_on_refresh;
     life_on_trim(&life->trim, life->started_mono_ns);
     life_on_refresh(&life->refresh, life->started_mono_ns);
+    pulse_start(life);
     life->signals = (struct loop_poll){
         .fd = life->signal_fd, .on_ready = life_on_signal, .on_closed = life_on_signals_closed};
     err = loop_poll_watch(life->loop, &life->signals, LOOP_POLL_READ);
@@ -534,6 +535,7 @@ static void close_all(struct life *life)
             books_retire(life->old_graphs[i], &life->past);
         }
         graph_abandon(life->graph);
+        pulse_stop(life);
         books_log(life->graph, &life->past, "books_closed");
     }
     admin_close(life->admin);

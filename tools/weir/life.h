@@ -21,6 +21,7 @@
 #include "tools/weir/books.h"
 #include "tools/weir/cli.h"
 #include "tools/weir/graph.h"
+#include "tools/weir/pulse.h"
 
 struct admin;
 
@@ -50,6 +51,7 @@ struct life {
     struct graph *old_graphs[LIFE_OLD_GRAPHS_MAX];
     uint32_t old_graph_count;
     struct admin *admin; /* owned */
+    struct pulse pulse;
     struct receiver_home home;
     struct budget memory; /* of requests, and of what waits to leave */
     char instance_id[40];

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tests of tools/weir/pulse: increments that are told once, totals that fall, the age of what is
+ * held.
+ */
+#include "tools/weir/pulse.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/base/clock.h"
+
+static struct books books_with(uint64_t received, uint64_t kernel_dropped, uint64_t dropped)
+{
+    struct books books = {.items_accepted = received * 2,
+                          .items_invalid = 1,
+                          .items_rejected = 3,
+                          .items_dropped = dropped};
+    counter_set(&books.in.wire_received, received);
+    counter_set(&books.in.kernel_dropped, kernel_dropped);
+    counter_set(&books.out.items_delivered, received);
+    return books;
+}
+
+static void test_take_tells_every_increment_once(void **state)
+{
+    (void)state;
+    struct pulse pulse = {0};
+    struct books books = books_with(10, 4, 5);
+    struct pulse_totals new = pulse_take(&pulse, &books);
+    assert_int_equal(new.wire_received, 10);
+    assert_int_equal(new.kernel_dropped_at_least, 4);
+    assert_int_equal(new.items_accepted, 20);
+    assert_int_equal(new.items_invalid, 1);
+    assert_int_equal(new.items_delivered, 10);
+    assert_int_equal(new.items_rejected, 3);
+    assert_int_equal(new.items_dropped, 5);
+    books = books_with(12, 4, 6);
+    new = pulse_take(&pulse, &books);
+    assert_int_equal(new.wire_received, 2);
+    assert_int_equal(new.kernel_dropped_at_least, 0);
+    assert_int_equal(new.items_accepted, 4);
+    assert_int_equal(new.items_invalid, 0);
+    assert_int_equal(new.items_dropped, 1);
+}
+
+static void test_take_of_a_total_that_fell_tells_nothing_twice(void **state)
+{
+    (void)state;
+    struct pulse pulse = {0};
+    struct books books = books_with(100, 7, 0);
+    (void)pulse_take(&pulse, &books);
+    books = books_with(40, 2, 0); /* what a replaced graph counted is not in the sum meanwhile */
+    struct pulse_totals new = pulse_take(&pulse, &books);
+    assert_int_equal(new.wire_received, 0);
+    assert_int_equal(new.kernel_dropped_at_least, 0);
+    books = books_with(141, 8, 0);
+    new = pulse_take(&pulse, &books);
+    assert_int_equal(new.wire_received, 41);
+    assert_int_equal(new.kernel_dropped_at_least, 1);
+}
+
+static void test_oldest_is_that_of_any_exporter(void **state)
+{
+    (void)state;
+    struct exporter exporters[3] = {{0}};
+    struct graph_exporter entries[3] = {
+        {.exporter = &exporters[0]}, {.exporter = &exporters[1]}, {.exporter = &exporters[2]}};
+    struct graph_exporter *list[4] = {&entries[0], NULL, &entries[1], &entries[2]};
+    struct graph graph = {.exporters = list, .exporter_count = 4};
+    uint64_t now_mono_ns = 100 * CLOCK_NS_PER_S;
+    assert_int_equal(pulse_oldest_ms(&graph, now_mono_ns), 0);
+    counter_set(&exporters[1].oldest_mono_ns, 98 * CLOCK_NS_PER_S);
+    counter_set(&exporters[2].oldest_mono_ns, 99 * CLOCK_NS_PER_S);
+    assert_int_equal(pulse_oldest_ms(&graph, now_mono_ns), 2000);
+    /* Made after the clock was read: no age, and never one below zero. */
+    counter_set(&exporters[1].oldest_mono_ns, 101 * CLOCK_NS_PER_S);
+    counter_set(&exporters[2].oldest_mono_ns, 0);
+    assert_int_equal(pulse_oldest_ms(&graph, now_mono_ns), 0);
+    graph.exporter_count = 0;
+    assert_int_equal(pulse_oldest_ms(&graph, now_mono_ns), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_take_tells_every_increment_once),
+        cmocka_unit_test(test_take_of_a_total_that_fell_tells_nothing_twice),
+        cmocka_unit_test(test_oldest_is_that_of_any_exporter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
