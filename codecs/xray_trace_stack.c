@@ -153,7 +153,8 @@ static void put_java_frame(struct writer *w, struct slice line)
     struct slice label = slice_of(line.ptr + 4, paren < 4 ? 0 : paren - 4);
     size_t slash = slice_find(label, '/');
     label = slash < label.len ? slice_from(label, slash + 1) : label;
-    struct slice place = slice_of(line.ptr + paren + 1, line.len - paren - 2);
+    struct slice place = slice_from(line, paren + 1);
+    place = slice_first(place, place.len > 0 ? place.len - 1 : 0); /* without the ')' */
     size_t colon = slice_find(place, ':');
     struct slice digits = skip(place, colon + 1);
     digits = has_prefix(digits, " ") ? slice_from(digits, 1) : digits;
