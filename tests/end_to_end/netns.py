@@ -73,7 +73,10 @@ class Host:
         self.address = address
         self.namespace = Namespace()
         port, inner = f"p{name}", f"i{name}"
-        run("ip", "link", "add", port, "type", "veth", "peer", "name", inner)
+        # The bridge takes the least address of its ports, so the first keeps the least. Otherwise it
+        # would change, and hosts that were there would send to one that is nobody's for seconds.
+        run("ip", "link", "add", port, "address", f"02:00:00:00:00:{name:02x}",
+            "type", "veth", "peer", "name", inner)
         run("ip", "link", "set", inner, "netns", self.namespace.path)
         run("ip", "link", "set", port, "master", "bridge", "up")
         self.namespace.call(self.plug, inner)
