@@ -13,6 +13,7 @@
 
 #include "core/engine/merge.h"
 #include "core/engine/pipeline.h"
+#include "core/engine/spread.h"
 #include "core/engine/stats.h"
 #include "core/otlp/otlp_build.h"
 
@@ -39,16 +40,12 @@ struct emit_options {
 struct emit {
     const struct emit_options *options; /* borrowed */
     struct merge *merge;                /* borrowed */
-    struct pipeline *const *pipelines;  /* borrowed; every one gets a copy of each part */
-    uint32_t pipeline_count;
-    uint32_t pending_index;       /* first pipeline that has yet to get the pending part */
-    struct receiver_stats *stats; /* borrowed */
-    uint8_t *buffer;              /* owned; reserved, EMIT_PART_MAX_BYTES */
-    uint64_t *bucket_counts;      /* owned; reserved */
+    struct spread spread;               /* a part that pipelines have yet to get */
+    uint8_t *buffer;                    /* owned; reserved, EMIT_PART_MAX_BYTES */
+    uint64_t *bucket_counts;            /* owned; reserved */
     uint64_t lost_count;    /* points or series that found no memory, or are larger than a part */
     struct slice written;   /* in the buffer, waiting for memory; nothing while the count is 0 */
     uint32_t written_count; /* points of it */
-    struct part pending;    /* owned; what a pipeline had no room for; without memory: nothing */
 };
 
 /* 0 or -ENOMEM. */
