@@ -607,11 +607,12 @@ static void test_a_large_page_never_holds_the_loop(void **state)
     uint64_t took_ms = (clock_mono_ns() - started_mono_ns) / CLOCK_NS_PER_MS;
     loop_stats_read(rig.loop, &after);
     assert_int_equal(after.stall_count, before.stall_count);
-    print_message("%d series: %zu bytes in %d turns, %d ms\n", MANY_SERIES, strlen(prom_rig_page),
+    size_t len = strlen(prom_rig_page);
+    print_message("%d series: %zu bytes in %d turns, %d ms\n", MANY_SERIES, len,
                   (int)(after.turn_count - before.turn_count), (int)took_ms);
     uint32_t lines = 0;
-    for (const char *at = strchr(prom_rig_page, '\n'); at != NULL; at = strchr(at + 1, '\n')) {
-        lines++;
+    for (size_t i = 0; i < len; i++) { /* a sanitized strchr reads to the end, each time */
+        lines += prom_rig_page[i] == '\n';
     }
     assert_int_equal(lines, MANY_SERIES + 1);
     ASSERT_LINES("many{env=\"prod\",host=\"value-099999\"} 99999");
