@@ -146,6 +146,11 @@
 #define CONDITION_DEPTH_MAX 64
 #define CONDITION_PATH_MAX_BYTES 128
 
+/* --- metric transforms ------------------------------------------------------------------------ */
+
+/* Groups of a pattern with the whole match; 64 slices are 1 KiB of stack. */
+#define TRANSFORM_GROUPS_MAX 64
+
 /* --- resource detection ----------------------------------------------------------------------- */
 
 /* Tags an EC2 instance can have are 50; the other lists of its configuration are shorter. */

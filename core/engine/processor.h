@@ -30,8 +30,8 @@ struct processor_ops {
     /*
      * Edits one part: replaces its bytes, memory and item_count where something changes, and leaves
      * it alone otherwise. item_count 0 afterwards: nothing is left of it, and the caller drops it.
-     * What was taken out is counted in processor->stats by the processor itself, items in and out
-     * by the caller. PART_OTLP only.
+     * What was taken out or added is counted in processor->stats by the processor itself, items in
+     * and out by the caller. PART_OTLP only.
      *
      * 0; -ENOMEM or FAULT_LIMIT, and then the part is as it was. The bytes are valid OTLP: they
      * were walked before.

@@ -207,6 +207,7 @@ def test_components():
     shown = json.loads(run_command("components", "--json").stdout)
     assert shown["receivers"] == ["awsxray", "otlp", "statsd"]
     assert shown["processors"] == ["attributes", "batch", "filter", "memory_limiter",
+                                   "metrics_transform", "metricstransform",
                                    "probabilistic_sampler", "resource", "resource_detection",
                                    "resourcedetection"]
     assert shown["exporters"] == ["awscloudwatchlogs", "awsemf", "awsxray", "debug", "file", "nop",

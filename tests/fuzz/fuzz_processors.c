@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Targets: attributes_processor, resource_processor, filter_processor,
+ * Targets: attributes_processor, resource_processor, filter_processor, metrics_transform_processor,
  * probabilistic_sampler_processor, condition_parse.
  *
  * The first byte chooses a configured processor and a signal, the rest is a request, or the text of
@@ -19,6 +19,7 @@
 #include "core/processors/attributes_processor.h"
 #include "core/processors/condition.h"
 #include "core/processors/filter_processor.h"
+#include "core/processors/metrics_transform_processor.h"
 #include "core/processors/probabilistic_sampler_processor.h"
 #include "core/processors/resource_processor.h"
 #include "tools/weir/config_yaml.h"
@@ -71,6 +72,20 @@ static const struct setup setups[] = {
      "{mode: equalizing, sampling_percentage: 50, sampling_priority: a, fail_closed: false}"},
     {probabilistic_sampler_processor_new, SIGNAL_LOGS,
      "{attribute_source: record, from_attribute: a, sampling_percentage: 50}"},
+    {metrics_transform_processor_new, SIGNAL_METRICS,
+     "transforms: [{include: '(.)', match_type: regexp, action: insert, new_name: 'x$1',"
+     " operations: [{action: update_label, label: a, new_label: b, value_actions:"
+     " [{value: b, new_value: c}]}, {action: experimental_scale_value, experimental_scale: 1e9},"
+     " {action: aggregate_labels, label_set: [b], aggregation_type: mean}]},"
+     " {include: '^x', match_type: regexp, experimental_match_labels: {b: '^.?$'}, action: group,"
+     " group_resource_labels: {a: b}}]"},
+    {metrics_transform_processor_new, SIGNAL_METRICS,
+     "transforms: [{include: '.*', match_type: regexp, action: update, operations:"
+     " [{action: delete_label_value, label: a, label_value: b},"
+     " {action: toggle_scalar_data_type}, {action: add_label, new_label: a, new_value: x},"
+     " {action: aggregate_label_values, label: a, aggregated_values: [x, y], new_value: z,"
+     " aggregation_type: median}]}, {include: '^(.?)', match_type: regexp, action: combine,"
+     " new_name: c, submatch_case: upper, aggregation_type: max}]"},
 };
 
 /* Made once; a fuzzer runs a million inputs through them. */

@@ -6,6 +6,7 @@
 
 #include "core/processors/attributes_processor.h"
 #include "core/processors/filter_processor.h"
+#include "core/processors/metrics_transform_processor.h"
 #include "core/processors/probabilistic_sampler_processor.h"
 #include "core/processors/resource_detection_processor.h"
 #include "core/processors/resource_processor.h"
@@ -40,6 +41,8 @@ static int resource_detection_new(struct config_reader *config, const char *id, 
 static const struct processor_type processor_types[] = {
     {"attributes", attributes_processor_new},
     {"filter", filter_processor_new},
+    {"metrics_transform", metrics_transform_processor_new},
+    {"metricstransform", metrics_transform_processor_new},
     {"probabilistic_sampler", probabilistic_sampler_processor_new},
     {"resource", resource_processor_new},
     {"resource_detection", resource_detection_new},
@@ -65,6 +68,8 @@ static const char *const known_processors[] = {"attributes",
                                                "batch",
                                                "filter",
                                                "memory_limiter",
+                                               "metrics_transform",
+                                               "metricstransform",
                                                "probabilistic_sampler",
                                                "resource",
                                                "resource_detection",
@@ -78,14 +83,8 @@ static const char *const known_extensions[] = {"basicauth", "bearertokenauth", "
 
 static const char *const planned_receivers[] = {"awsecscontainermetrics", "prometheus", NULL};
 static const char *const planned_processors[] = {
-    "span",
-    "metrics_transform",
-    "metricstransform",
-    "metricsgeneration",
-    "cumulativetodelta",
-    "deltatorate",
-    "groupbytrace",
-    "tail_sampling",
+    "span",        "metricsgeneration", "cumulativetodelta",
+    "deltatorate", "groupbytrace",      "tail_sampling",
     NULL,
 };
 static const char *const planned_exporters[] = {
