@@ -240,11 +240,17 @@ void prom_name_label(struct bytes *out, struct slice name)
     } else if (!is_word_byte(name.ptr[0])) {
         bytes_append(out, "key", 3); /* names that begin with '_' belong to Prometheus */
     }
-    for (size_t i = 0; i < name.len; i++) {
-        uint8_t c = name.ptr[i];
-        bool is_continuation = (c & 0xC0) == 0x80 && i > 0;
-        if (!is_continuation) {
-            bytes_append_byte(out, is_word_byte(c) ? c : '_');
+    size_t i = 0;
+    while (i < name.len) {
+        size_t start = i;
+        while (i < name.len && is_word_byte(name.ptr[i])) {
+            i++;
         }
+        bytes_append(out, name.ptr + start, i - start);
+        bool is_continuation = i < name.len && (name.ptr[i] & 0xC0) == 0x80 && i > 0;
+        if (i < name.len && !is_continuation) {
+            bytes_append_byte(out, '_');
+        }
+        i += i < name.len ? 1 : 0;
     }
 }

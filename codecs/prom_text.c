@@ -146,6 +146,20 @@ void prom_text_escape(struct bytes *out, struct slice value)
     put_escaped(out, value, true);
 }
 
+void prom_text_mend(struct bytes *out, struct slice text)
+{
+    size_t i = 0;
+    while (i < text.len) {
+        size_t len = text.ptr[i] < 0x80 ? 1 : character_bytes(slice_from(text, i));
+        if (len == 0) {
+            put_text(out, "\xEF\xBF\xBD");
+        } else {
+            bytes_append(out, text.ptr + i, len);
+        }
+        i += len > 0 ? len : 1;
+    }
+}
+
 static bool has_suffix(struct slice text, struct slice suffix)
 {
     return text.len >= suffix.len && slice_equal(slice_from(text, text.len - suffix.len), suffix);

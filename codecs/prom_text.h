@@ -78,5 +78,8 @@ void prom_text_end(struct bytes *out, enum prom_format format);
 /* A label value between its quotes: backslash, quote and line feed escaped; bad UTF-8 as U+FFFD. */
 void prom_text_escape(struct bytes *out, struct slice value);
 
+/* Any text with bad UTF-8 as U+FFFD, and nothing escaped; at most three times as long. */
+void prom_text_mend(struct bytes *out, struct slice text);
+
 /* NaN, +Inf, -Inf, else the shortest digits; OpenMetrics wants a point or an exponent. */
 void prom_text_number(struct bytes *out, enum prom_format format, double value);

@@ -18,6 +18,7 @@
 #include "exporters/awsemf_config.h"
 #include "exporters/awsemf_lines.h"
 #include "exporters/awsemf_tally.h"
+#include "exporters/sender_exporter.h"
 #include "io/loop.h"
 
 struct awsemf_exporter;
@@ -34,11 +35,10 @@ struct awsemf_slot {
 };
 
 struct awsemf_exporter {
-    struct exporter base;
+    struct sender_exporter common; /* first: see sender_exporter.h */
     struct awsemf_config config;
     struct aws_session_config session;
     struct sender_config sender_config;
-    struct sender sender;
     struct aws_logs logs;
     struct awsemf_lines lines;
     struct emf *emf;           /* owned */
@@ -47,7 +47,7 @@ struct awsemf_exporter {
 
 static struct awsemf_exporter *exporter_of(struct exporter *base)
 {
-    return CONTAINER_OF(base, struct awsemf_exporter, base);
+    return CONTAINER_OF(base, struct awsemf_exporter, common.base);
 }
 
 /* --- from parts to documents ------------------------------------------------------------------ */
@@ -57,7 +57,8 @@ static void lose(struct awsemf_slot *slot, uint64_t point_count)
 {
     slot->rejected_items += point_count;
     slot->reason = "memory";
-    rejects_add(&slot->rejects, &slot->exporter->base.stats.items_rejected_memory, point_count);
+    rejects_add(&slot->rejects, &slot->exporter->common.base.stats.items_rejected_memory,
+                point_count);
 }
 
 static void take_event(void *context, const struct emf_document *document)
@@ -93,7 +94,7 @@ static void take_line(void *context, const struct emf_document *document)
 static void encode(struct awsemf_exporter *exporter, struct awsemf_slot *slot,
                    const struct batch *batch)
 {
-    struct loop *loop = exporter->base.loop;
+    struct loop *loop = exporter->common.base.loop;
     struct emf_tally before = *emf_tally_of(exporter->emf);
     struct emf_now now = {
         .unix_ns = loop_now_unix_ns(loop),
@@ -103,8 +104,9 @@ static void encode(struct awsemf_exporter *exporter, struct awsemf_slot *slot,
         emf_add_part(exporter->emf, batch->parts[i].bytes, now);
     }
     emf_flush(exporter->emf, slot, exporter->config.is_stdout ? take_line : take_event);
-    slot->rejected_items += awsemf_tally_take(&before, emf_tally_of(exporter->emf),
-                                              &exporter->base.stats, &slot->rejects, &slot->reason);
+    slot->rejected_items +=
+        awsemf_tally_take(&before, emf_tally_of(exporter->emf), &exporter->common.base.stats,
+                          &slot->rejects, &slot->reason);
 }
 
 static bool is_encodable(const struct batch *batch)
@@ -164,7 +166,7 @@ static void block_on_done(struct awsemf_block *block, int err)
             .rejected_items = rejected,
             .reason = slice_of_text(slot->reason != NULL ? slot->reason : ""),
         };
-        counter_add(&slot->exporter->base.stats.request_bytes, block->text.len);
+        counter_add(&slot->exporter->common.base.stats.request_bytes, block->text.len);
     }
     sender_done(slot->send, &result);
 }
@@ -215,7 +217,7 @@ static int open_logs(struct awsemf_exporter *exporter, struct loop *loop, uint64
         .limit_max = exporter->session.worker_count,
         .says_emf = true,
         .hash_seed = seed,
-        .stats = &exporter->base.stats,
+        .stats = &exporter->common.base.stats,
     };
     if (exporter->config.is_stdout) {
         awsemf_lines_init(&exporter->lines, loop, STDOUT_FILENO);
@@ -251,24 +253,7 @@ static int awsemf_open(struct exporter *base, struct loop *loop)
     int err = emf_new(&exporter->config.emf, seed, &exporter->emf);
     err = err != 0 ? err : open_logs(exporter, loop, seed);
     err = err != 0 ? err : open_slots(exporter);
-    return err != 0 ? err : sender_open(&exporter->sender, loop, seed);
-}
-
-static int awsemf_submit(struct exporter *base, struct batch *batch)
-{
-    return sender_submit(&exporter_of(base)->sender, batch);
-}
-
-static void awsemf_drain(struct exporter *base, uint64_t deadline_mono_ns)
-{
-    sender_drain(&exporter_of(base)->sender, deadline_mono_ns);
-}
-
-static bool awsemf_is_idle(const struct exporter *base)
-{
-    const struct awsemf_exporter *exporter =
-        (const void *)((const char *)base - offsetof(struct awsemf_exporter, base));
-    return sender_is_idle(&exporter->sender);
+    return err != 0 ? err : sender_open(&exporter->common.sender, loop, seed);
 }
 
 static void free_exporter(struct awsemf_exporter *exporter)
@@ -280,7 +265,7 @@ static void free_exporter(struct awsemf_exporter *exporter)
 static void awsemf_close(struct exporter *base)
 {
     struct awsemf_exporter *exporter = exporter_of(base);
-    sender_close(&exporter->sender);
+    sender_close(&exporter->common.sender);
     uint32_t count = exporter->slots != NULL ? exporter->sender_config.consumer_count : 0;
     for (uint32_t i = 0; i < count; i++) {
         aws_logs_job_fini(&exporter->slots[i].job);
@@ -295,9 +280,9 @@ static void awsemf_close(struct exporter *base)
 const struct exporter_ops awsemf_exporter_ops = {
     .type = "awsemf",
     .open = awsemf_open,
-    .submit = awsemf_submit,
-    .drain = awsemf_drain,
-    .is_idle = awsemf_is_idle,
+    .submit = sender_exporter_submit,
+    .drain = sender_exporter_drain,
+    .is_idle = sender_exporter_is_idle,
     .close = awsemf_close,
 };
 
@@ -307,7 +292,7 @@ int awsemf_exporter_new(struct config_reader *config, const char *id, struct exp
     if (exporter == NULL) {
         return -ENOMEM;
     }
-    exporter->base = (struct exporter){.ops = &awsemf_exporter_ops, .id = id};
+    exporter->common.base = (struct exporter){.ops = &awsemf_exporter_ops, .id = id};
     int err = awsemf_config_read(config, &exporter->config);
     int session_err = aws_session_config_read(config, &exporter->config.texts, &exporter->session);
     aws_session_sender_read(config, &exporter->session, &exporter->sender_config);
@@ -318,7 +303,8 @@ int awsemf_exporter_new(struct config_reader *config, const char *id, struct exp
         free_exporter(exporter);
         return err;
     }
-    sender_init(&exporter->sender, &exporter->base, &awsemf_sender_ops, &exporter->sender_config);
-    *out = &exporter->base;
+    sender_init(&exporter->common.sender, &exporter->common.base, &awsemf_sender_ops,
+                &exporter->sender_config);
+    *out = &exporter->common.base;
     return 0;
 }

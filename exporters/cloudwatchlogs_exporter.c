@@ -14,6 +14,7 @@
 #include "core/model/documents.h"
 #include "exporters/aws_logs.h"
 #include "exporters/cloudwatchlogs_config.h"
+#include "exporters/sender_exporter.h"
 #include "io/loop.h"
 
 struct cloudwatchlogs_exporter;
@@ -25,9 +26,8 @@ struct cloudwatchlogs_slot {
 };
 
 struct cloudwatchlogs_exporter {
-    struct exporter base;
+    struct sender_exporter common; /* first: see sender_exporter.h */
     struct cloudwatchlogs_config config;
-    struct sender sender;
     struct aws_logs logs;
     struct log_events events;
     struct cloudwatchlogs_slot *slots; /* owned; one per consumer */
@@ -35,7 +35,7 @@ struct cloudwatchlogs_exporter {
 
 static struct cloudwatchlogs_exporter *exporter_of(struct exporter *base)
 {
-    return CONTAINER_OF(base, struct cloudwatchlogs_exporter, base);
+    return CONTAINER_OF(base, struct cloudwatchlogs_exporter, common.base);
 }
 
 /* --- from parts to events --------------------------------------------------------------------- */
@@ -70,7 +70,7 @@ static int take_event(void *context, const struct log_event *event)
 static int take_documents(struct cloudwatchlogs_exporter *exporter, struct aws_logs_job *job,
                           const struct part *part)
 {
-    uint64_t now_unix_ns = loop_now_unix_ns(exporter->base.loop);
+    uint64_t now_unix_ns = loop_now_unix_ns(exporter->common.base.loop);
     struct documents_reader reader = documents_reader_of(part->bytes);
     struct slice document;
     while (documents_next(&reader, &document)) {
@@ -88,7 +88,7 @@ static int take_documents(struct cloudwatchlogs_exporter *exporter, struct aws_l
 static int fill(struct cloudwatchlogs_exporter *exporter, struct aws_logs_job *job,
                 const struct batch *batch)
 {
-    uint64_t now_unix_ns = loop_now_unix_ns(exporter->base.loop);
+    uint64_t now_unix_ns = loop_now_unix_ns(exporter->common.base.loop);
     for (uint32_t i = 0; i < batch->part_count; i++) {
         const struct part *part = &batch->parts[i];
         int err = FAULT_UNSUPPORTED;
@@ -164,7 +164,7 @@ static int open_logs(struct cloudwatchlogs_exporter *exporter, struct loop *loop
         .group = &config->group,
         .limit_max = config->session.worker_count,
         .hash_seed = seed,
-        .stats = &exporter->base.stats,
+        .stats = &exporter->common.base.stats,
     };
     aws_session_client_options(&config->session, "logs", &options.client);
     return aws_logs_open(&exporter->logs, loop, &options);
@@ -197,30 +197,13 @@ static int cloudwatchlogs_open(struct exporter *base, struct loop *loop)
     log_events_init(&exporter->events, &options);
     int err = open_logs(exporter, loop, seed);
     err = err != 0 ? err : open_slots(exporter);
-    return err != 0 ? err : sender_open(&exporter->sender, loop, seed);
-}
-
-static int cloudwatchlogs_submit(struct exporter *base, struct batch *batch)
-{
-    return sender_submit(&exporter_of(base)->sender, batch);
-}
-
-static void cloudwatchlogs_drain(struct exporter *base, uint64_t deadline_mono_ns)
-{
-    sender_drain(&exporter_of(base)->sender, deadline_mono_ns);
-}
-
-static bool cloudwatchlogs_is_idle(const struct exporter *base)
-{
-    const struct cloudwatchlogs_exporter *exporter =
-        (const void *)((const char *)base - offsetof(struct cloudwatchlogs_exporter, base));
-    return sender_is_idle(&exporter->sender);
+    return err != 0 ? err : sender_open(&exporter->common.sender, loop, seed);
 }
 
 static void cloudwatchlogs_close(struct exporter *base)
 {
     struct cloudwatchlogs_exporter *exporter = exporter_of(base);
-    sender_close(&exporter->sender);
+    sender_close(&exporter->common.sender);
     uint32_t count = exporter->slots != NULL ? exporter->config.sender.consumer_count : 0;
     for (uint32_t i = 0; i < count; i++) {
         aws_logs_job_fini(&exporter->slots[i].job);
@@ -235,9 +218,9 @@ static void cloudwatchlogs_close(struct exporter *base)
 const struct exporter_ops cloudwatchlogs_exporter_ops = {
     .type = "awscloudwatchlogs",
     .open = cloudwatchlogs_open,
-    .submit = cloudwatchlogs_submit,
-    .drain = cloudwatchlogs_drain,
-    .is_idle = cloudwatchlogs_is_idle,
+    .submit = sender_exporter_submit,
+    .drain = sender_exporter_drain,
+    .is_idle = sender_exporter_is_idle,
     .close = cloudwatchlogs_close,
 };
 
@@ -247,7 +230,7 @@ int cloudwatchlogs_exporter_new(struct config_reader *config, const char *id, st
     if (exporter == NULL) {
         return -ENOMEM;
     }
-    exporter->base = (struct exporter){
+    exporter->common.base = (struct exporter){
         .ops = &cloudwatchlogs_exporter_ops,
         .id = id,
         .encodings = PART_ENCODING_BIT(PART_OTLP) | PART_ENCODING_BIT(PART_EMF),
@@ -260,8 +243,8 @@ int cloudwatchlogs_exporter_new(struct config_reader *config, const char *id, st
         mem_free(exporter);
         return err;
     }
-    sender_init(&exporter->sender, &exporter->base, &cloudwatchlogs_sender_ops,
+    sender_init(&exporter->common.sender, &exporter->common.base, &cloudwatchlogs_sender_ops,
                 &exporter->config.sender);
-    *out = &exporter->base;
+    *out = &exporter->common.base;
     return 0;
 }

@@ -15,6 +15,8 @@
 #define OTLP_GRPC_BODY_MAX_BYTES (256 * 1024 * 1024)
 /* The Collector's exporter reads as much of an answer. */
 #define OTLP_HTTP_RESPONSE_MAX_BYTES 65536
+/* Where one exporter sends to: a URL for each signal, and one to spare. */
+#define HTTP_POST_URLS_MAX 4
 /* The decoded tree of a request on its way to JSON; about eight times its wire bytes. */
 #define OTLP_HTTP_ARENA_MAX_BYTES (1024 * 1024 * 1024)
 #define OTLP_HTTP_ARENA_CHUNK_BYTES 65536
@@ -44,9 +46,6 @@
 
 /* Series of one endpoint; about 250 bytes each with their labels, so 250 MB at the very worst. */
 #define PROM_SERIES_MAX 1000000
-/* Labels of one series, and their text. */
-#define PROM_LABELS_MAX_COUNT 256
-#define PROM_LABELS_MAX_BYTES 65536
 /* A page leaves in pieces of about this size, one per turn. */
 #define PROM_PIECE_BYTES 65536
 #define PROM_PIECE_MAX_BYTES (4 * 1024 * 1024)
@@ -59,6 +58,13 @@
 #define PROM_EXPHIST_SCALE_MAX 3
 /* Typed structs of one resource with all its metrics. */
 #define PROM_DECODE_MAX_BYTES (256 * 1024 * 1024)
+
+/* --- remote write ----------------------------------------------------------------------------- */
+
+/* One request before or after compression: a batch as codecs/prom_write holds it, at the most. */
+#define PROM_WRITE_PLAIN_MAX_BYTES (512 * 1024 * 1024)
+/* Upstreams say in a sentence or two what they refuse. */
+#define PROM_WRITE_RESPONSE_MAX_BYTES 65536
 
 /* --- X-Ray ------------------------------------------------------------------------------------ */
 

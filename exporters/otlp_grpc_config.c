@@ -15,6 +15,7 @@
 #include "core/base/clock.h"
 #include "core/base/number.h"
 #include "core/engine/config.h"
+#include "exporters/exporter_auth.h"
 #include "exporters/http_client_config.h"
 #include "io/grpc.h"
 #include "io/io_bounds.h"
@@ -332,7 +333,8 @@ int otlp_grpc_config_read(struct config_reader *r, struct otlp_grpc_config *out)
     read_balancer(r, out);
     config_read_bool(r, "wait_for_ready", false, &out->client.waits_for_ready);
     sender_config_read(r, TIMEOUT_DEFAULT_NS, &out->sender);
-    config_known_unsupported(r, "auth");
+    int auth_err = exporter_auth_read(r, &out->texts, &out->authenticator_id);
+    err = err != 0 ? err : auth_err;
     config_known_unsupported(r, "middlewares");
     return err;
 }

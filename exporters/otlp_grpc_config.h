@@ -21,6 +21,7 @@ struct otlp_grpc_config {
     struct arena texts;                /* owned; all strings below */
     struct grpc_client_options client; /* without `tls`, which is made when the exporter opens */
     struct tls_config tls;
+    const char *authenticator_id; /* NULL: none */
     enum compress_kind compression;
     const char *encoding; /* grpc-encoding; NULL: none */
     struct sender_config sender;

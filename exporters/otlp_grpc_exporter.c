@@ -8,6 +8,8 @@
 #include "exporters/otlp_grpc_exporter.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "codecs/bytes.h"
 #include "codecs/compress.h"
@@ -19,7 +21,9 @@
 #include "exporters/otlp_grpc_config.h"
 #include "exporters/otlp_grpc_response.h"
 #include "exporters/otlp_grpc_tls.h"
-#include "exporters/sender.h"
+#include "exporters/sender_exporter.h"
+#include "io/auth/authenticator.h"
+#include "io/auth/sigv4_auth.h"
 #include "io/grpc_client.h"
 #include "io/io_bounds.h"
 #include "io/loop.h"
@@ -35,13 +39,14 @@ struct otlp_grpc_slot {
     size_t piece_count;
     size_t piece_capacity;
     struct bytes body; /* compressed */
+    char *secret;      /* owned, wiped: what the authenticator shows; NULL without one */
     bool is_encoded;
 };
 
 struct otlp_grpc_exporter {
-    struct exporter base;
+    struct sender_exporter common; /* first: see sender_exporter.h */
     struct otlp_grpc_config config;
-    struct sender sender;
+    struct authenticator *auth;   /* borrowed; NULL: none */
     struct otlp_grpc_tls *tls;    /* owned; NULL in the clear */
     struct grpc_client *client;   /* owned */
     struct otlp_grpc_slot *slots; /* owned; one per consumer */
@@ -50,7 +55,7 @@ struct otlp_grpc_exporter {
 
 static struct otlp_grpc_exporter *exporter_of(struct exporter *base)
 {
-    return CONTAINER_OF(base, struct otlp_grpc_exporter, base);
+    return CONTAINER_OF(base, struct otlp_grpc_exporter, common.base);
 }
 
 /* --- encoding --------------------------------------------------------------------------------- */
@@ -109,11 +114,37 @@ static int encode(struct otlp_grpc_slot *slot, const struct batch *batch)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
+/* What is shown may be another with each attempt. 0, or as authenticator_value. */
+static int take_secret(struct otlp_grpc_slot *slot)
+{
+    struct authenticator *auth = slot->exporter->auth;
+    if (auth == NULL) {
+        return 0;
+    }
+    int len = authenticator_value(auth, slot->secret, AUTH_VALUE_MAX_BYTES + 1);
+    if (len < 0) {
+        return len;
+    }
+    slot->call.credential = (struct h2_field){
+        .name = slice_of_text(authenticator_header(auth)),
+        .value = slice_of(slot->secret, (size_t)len),
+    };
+    return 0;
+}
+
+static void forget_secret(struct otlp_grpc_slot *slot)
+{
+    if (slot->secret != NULL) {
+        explicit_bzero(slot->secret, AUTH_VALUE_MAX_BYTES + 1);
+    }
+}
+
 static void otlp_grpc_on_done(struct grpc_client_call *call,
                               const struct grpc_client_result *result)
 {
     struct otlp_grpc_slot *slot = CONTAINER_OF(call, struct otlp_grpc_slot, call);
     struct send_result outcome;
+    forget_secret(slot);
     otlp_grpc_read_result(result, slot->send->batch->item_count, &slot->exporter->scratch,
                           &outcome);
     sender_done(slot->send, &outcome);
@@ -145,6 +176,10 @@ static int otlp_grpc_send(struct sender *sender, struct send_slot *send)
         }
         slot->is_encoded = true;
     }
+    int secret_err = take_secret(slot);
+    if (secret_err != 0) {
+        return secret_err;
+    }
     slot->send = send;
     slot->call.path = paths[send->batch->signal];
     slot->call.encoding = exporter->config.encoding;
@@ -154,14 +189,16 @@ static int otlp_grpc_send(struct sender *sender, struct send_slot *send)
     slot->call.on_done = otlp_grpc_on_done;
     int err = grpc_client_start(exporter->client, &slot->call);
     if (err == 0) {
-        counter_add(&exporter->base.stats.request_bytes, count_bytes(slot));
+        counter_add(&exporter->common.base.stats.request_bytes, count_bytes(slot));
     }
     return err;
 }
 
 static void otlp_grpc_cancel(struct sender *sender, struct send_slot *send)
 {
-    grpc_client_cancel(&exporter_of(sender->exporter)->slots[send->index].call);
+    struct otlp_grpc_slot *slot = &exporter_of(sender->exporter)->slots[send->index];
+    grpc_client_cancel(&slot->call);
+    forget_secret(slot);
 }
 
 static const struct sender_ops otlp_grpc_sender_ops = {
@@ -181,6 +218,13 @@ static int open_slots(struct otlp_grpc_exporter *exporter)
     for (uint32_t i = 0; i < count; i++) {
         exporter->slots[i].exporter = exporter;
         bytes_init(&exporter->slots[i].body, OTLP_GRPC_BODY_MAX_BYTES);
+        if (exporter->auth == NULL) {
+            continue;
+        }
+        exporter->slots[i].secret = mem_alloc(AUTH_VALUE_MAX_BYTES + 1);
+        if (exporter->slots[i].secret == NULL) {
+            return -ENOMEM;
+        }
     }
     return 0;
 }
@@ -188,13 +232,15 @@ static int open_slots(struct otlp_grpc_exporter *exporter)
 static void otlp_grpc_close(struct exporter *base)
 {
     struct otlp_grpc_exporter *exporter = exporter_of(base);
-    sender_close(&exporter->sender);
+    sender_close(&exporter->common.sender);
     grpc_client_close(exporter->client);
     otlp_grpc_tls_close(exporter->tls);
     uint32_t count = exporter->slots != NULL ? exporter->config.sender.consumer_count : 0;
     for (uint32_t i = 0; i < count; i++) {
         mem_free(exporter->slots[i].pieces);
         bytes_fini(&exporter->slots[i].body);
+        forget_secret(&exporter->slots[i]);
+        mem_free(exporter->slots[i].secret);
     }
     mem_free(exporter->slots);
     bytes_fini(&exporter->scratch);
@@ -207,7 +253,7 @@ static int open_client(struct otlp_grpc_exporter *exporter, struct loop *loop, u
     struct grpc_client_options options = exporter->config.client;
     options.seed = seed;
     if (exporter->config.tls.is_enabled) {
-        int err = otlp_grpc_tls_open(loop, &exporter->config.tls.settings, exporter->base.id,
+        int err = otlp_grpc_tls_open(loop, &exporter->config.tls.settings, exporter->common.base.id,
                                      &exporter->tls);
         if (err != 0) {
             return err;
@@ -215,6 +261,34 @@ static int open_client(struct otlp_grpc_exporter *exporter, struct loop *loop, u
         options.tls = otlp_grpc_tls_context(exporter->tls);
     }
     return grpc_client_open(loop, &options, &exporter->client);
+}
+
+/* Why this authenticator cannot serve these calls; NULL where it can. */
+static const char *objection(const struct otlp_grpc_exporter *exporter,
+                             const struct authenticator *authenticator)
+{
+    if (!authenticator_is_client(authenticator)) {
+        return "it checks who comes in, and has nothing to show when weir goes out";
+    }
+    if (sigv4_auth_settings(authenticator) != NULL) {
+        return "it signs requests over HTTP, which a gRPC call is not: use otlphttp";
+    }
+    if (!exporter->config.tls.is_enabled) {
+        return "its secret does not go over gRPC in the clear: the exporter needs tls";
+    }
+    return NULL;
+}
+
+static int otlp_grpc_link(struct exporter *base, struct authenticator *authenticator, char *why)
+{
+    struct otlp_grpc_exporter *exporter = exporter_of(base);
+    const char *reason = objection(exporter, authenticator);
+    if (reason != NULL) {
+        (void)snprintf(why, EXPORTER_WHY_BYTES, "%s", reason);
+        return FAULT_CONFIG;
+    }
+    exporter->auth = authenticator;
+    return 0;
 }
 
 static int otlp_grpc_open(struct exporter *base, struct loop *loop)
@@ -232,32 +306,16 @@ static int otlp_grpc_open(struct exporter *base, struct loop *loop)
     if (err != 0) {
         return err;
     }
-    return sender_open(&exporter->sender, loop, seed);
-}
-
-static int otlp_grpc_submit(struct exporter *base, struct batch *batch)
-{
-    return sender_submit(&exporter_of(base)->sender, batch);
-}
-
-static void otlp_grpc_drain(struct exporter *base, uint64_t deadline_mono_ns)
-{
-    sender_drain(&exporter_of(base)->sender, deadline_mono_ns);
-}
-
-static bool otlp_grpc_is_idle(const struct exporter *base)
-{
-    const struct otlp_grpc_exporter *exporter =
-        (const void *)((const char *)base - offsetof(struct otlp_grpc_exporter, base));
-    return sender_is_idle(&exporter->sender);
+    return sender_open(&exporter->common.sender, loop, seed);
 }
 
 const struct exporter_ops otlp_grpc_exporter_ops = {
     .type = "otlp",
+    .link = otlp_grpc_link,
     .open = otlp_grpc_open,
-    .submit = otlp_grpc_submit,
-    .drain = otlp_grpc_drain,
-    .is_idle = otlp_grpc_is_idle,
+    .submit = sender_exporter_submit,
+    .drain = sender_exporter_drain,
+    .is_idle = sender_exporter_is_idle,
     .close = otlp_grpc_close,
 };
 
@@ -267,7 +325,7 @@ int otlp_grpc_exporter_new(struct config_reader *config, const char *id, struct 
     if (exporter == NULL) {
         return -ENOMEM;
     }
-    exporter->base = (struct exporter){.ops = &otlp_grpc_exporter_ops, .id = id};
+    exporter->common.base = (struct exporter){.ops = &otlp_grpc_exporter_ops, .id = id};
     int err = otlp_grpc_config_read(config, &exporter->config);
     int finish_err = config_reader_finish(config);
     err = err != 0 ? err : finish_err;
@@ -276,8 +334,9 @@ int otlp_grpc_exporter_new(struct config_reader *config, const char *id, struct 
         mem_free(exporter);
         return err;
     }
-    sender_init(&exporter->sender, &exporter->base, &otlp_grpc_sender_ops,
+    exporter->common.base.authenticator_id = exporter->config.authenticator_id;
+    sender_init(&exporter->common.sender, &exporter->common.base, &otlp_grpc_sender_ops,
                 &exporter->config.sender);
-    *out = &exporter->base;
+    *out = &exporter->common.base;
     return 0;
 }

@@ -12,6 +12,7 @@
 #include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/engine/config.h"
+#include "exporters/exporter_auth.h"
 #include "exporters/http_client_config.h"
 #include "io/io_bounds.h"
 
@@ -191,7 +192,7 @@ static int add_own_header(struct otlp_http_config *out, const char *name, const 
     return add_header(out, slice_of_text(name), slice_of_text(value));
 }
 
-/* Room is kept for the three headers of our own. */
+/* Room is kept for the three headers of our own, and an authenticator's. */
 static int read_user_headers(struct config_reader *r, struct otlp_http_config *out)
 {
     struct config_items items = config_open_map(r, "headers");
@@ -202,8 +203,8 @@ static int read_user_headers(struct config_reader *r, struct otlp_http_config *o
             config_refuse(r, "headers", "a header's name must be a token and its value one line");
             continue;
         }
-        if (out->header_count == HTTP_HEADERS_MAX - 3) {
-            config_refuse(r, "headers", "at most %d headers fit", HTTP_HEADERS_MAX - 3);
+        if (out->header_count == HTTP_HEADERS_MAX - 4) {
+            config_refuse(r, "headers", "at most %d headers fit", HTTP_HEADERS_MAX - 4);
             return 0;
         }
         int err = add_header(out, name, value);
@@ -239,21 +240,13 @@ static int read_headers(struct config_reader *r, struct otlp_http_config *out)
 static void refuse_unsupported(struct config_reader *r)
 {
     static const char *const keys[] = {
-        "auth",
-        "compression_params",
-        "cookies",
-        "disable_keep_alives",
-        "force_attempt_http2",
-        "http2_ping_timeout",
-        "http2_read_idle_timeout",
-        "idle_conn_timeout",
-        "max_conns_per_host",
-        "max_idle_conns",
-        "max_idle_conns_per_host",
-        "middlewares",
-        "profiles_endpoint",
-        "read_buffer_size",
-        "write_buffer_size",
+        "compression_params",  "cookies",
+        "disable_keep_alives", "force_attempt_http2",
+        "http2_ping_timeout",  "http2_read_idle_timeout",
+        "idle_conn_timeout",   "max_conns_per_host",
+        "max_idle_conns",      "max_idle_conns_per_host",
+        "middlewares",         "profiles_endpoint",
+        "read_buffer_size",    "write_buffer_size",
     };
     for (size_t i = 0; i < COUNT_OF(keys); i++) {
         config_known_unsupported(r, keys[i]);
@@ -272,6 +265,8 @@ int otlp_http_config_read(struct config_reader *r, struct otlp_http_config *out)
     read_compression(r, out);
     err = err != 0 ? err : read_headers(r, out);
     err = err != 0 ? err : http_client_config_read(r, &out->texts, &out->client);
+    int auth_err = exporter_auth_read(r, &out->texts, &out->authenticator_id);
+    err = err != 0 ? err : auth_err;
     sender_config_read(r, TIMEOUT_DEFAULT_NS, &out->sender);
     refuse_unsupported(r);
     return err;

@@ -26,6 +26,7 @@ struct otlp_http_config {
     bool is_json;
     enum compress_kind compression;
     struct http_client_options client;
+    const char *authenticator_id; /* NULL: none */
     struct sender_config sender;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * otlp_http_exporter — encodes for the slots of a sender and hands the requests to an HTTP client.
+ * otlp_http_exporter — encodes for the slots of a sender and hands the requests to a poster.
  *
  * Each slot keeps its request, its list of pieces and its encoded body; all of them are used again
  * for later batches. Scratch for JSON is shared, because encoding happens in one go.
@@ -23,10 +23,10 @@
 #include "core/otlp/proto/collector_trace.pb-c.h"
 #include "exporters/exporter_bounds.h"
 #include "exporters/http_client_config.h"
+#include "exporters/http_post.h"
 #include "exporters/otlp_http_config.h"
 #include "exporters/otlp_http_response.h"
-#include "exporters/sender.h"
-#include "io/http_client.h"
+#include "exporters/sender_exporter.h"
 #include "io/loop.h"
 
 /* The generator's names, cut to a length that fits a line. */
@@ -41,7 +41,7 @@ struct otlp_http_exporter;
 
 /* What belongs to a send_slot of the same index. */
 struct otlp_http_slot {
-    struct http_request request;
+    struct http_post post;
     struct otlp_http_exporter *exporter;
     struct send_slot *send; /* borrowed from the sender while under way */
     struct iovec *pieces;   /* owned array; borrows from the parts, or from `body` */
@@ -52,17 +52,17 @@ struct otlp_http_slot {
 };
 
 struct otlp_http_exporter {
-    struct exporter base;
+    struct sender_exporter common; /* first: see sender_exporter.h */
     struct otlp_http_config config;
-    struct sender sender;
-    struct http_client *client;   /* owned */
+    struct authenticator *auth;   /* borrowed; NULL: none */
+    struct http_poster *poster;   /* owned */
     struct otlp_http_slot *slots; /* owned; one per consumer */
     struct arena arena;           /* scratch of one encoding or one answer */
 };
 
 static struct otlp_http_exporter *exporter_of(struct exporter *base)
 {
-    return CONTAINER_OF(base, struct otlp_http_exporter, base);
+    return CONTAINER_OF(base, struct otlp_http_exporter, common.base);
 }
 
 /* --- encoding --------------------------------------------------------------------------------- */
@@ -188,9 +188,9 @@ static int encode(struct otlp_http_slot *slot, const struct batch *batch)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-static void otlp_http_on_done(struct http_request *request, const struct http_result *result)
+static void otlp_http_on_done(struct http_post *post, const struct http_result *result)
 {
-    struct otlp_http_slot *slot = CONTAINER_OF(request, struct otlp_http_slot, request);
+    struct otlp_http_slot *slot = CONTAINER_OF(post, struct otlp_http_slot, post);
     struct otlp_http_exporter *exporter = slot->exporter;
     const struct batch *batch = slot->send->batch;
     struct send_result outcome;
@@ -220,8 +220,7 @@ static int otlp_http_send(struct sender *sender, struct send_slot *send)
 {
     struct otlp_http_exporter *exporter = exporter_of(sender->exporter);
     struct otlp_http_slot *slot = &exporter->slots[send->index];
-    const char *url = exporter->config.urls[send->batch->signal];
-    if (url == NULL) {
+    if (exporter->config.urls[send->batch->signal] == NULL) {
         return FAULT_UNSUPPORTED;
     }
     slot->is_encoded = slot->is_encoded && send->attempt_count > 1;
@@ -234,20 +233,17 @@ static int otlp_http_send(struct sender *sender, struct send_slot *send)
     }
     uint64_t timeout_ns = sender_attempt_timeout_ns(sender);
     slot->send = send;
-    slot->request = (struct http_request){
-        .method = "POST",
-        .url = url,
-        .headers = exporter->config.headers,
-        .header_count = exporter->config.header_count,
+    slot->post = (struct http_post){
+        .url_index = send->batch->signal,
         .body = slot->pieces,
         .body_count = slot->piece_count,
         .timeout_ms = timeout_ns / CLOCK_NS_PER_MS + (timeout_ns % CLOCK_NS_PER_MS != 0 ? 1 : 0),
         .response_max_bytes = OTLP_HTTP_RESPONSE_MAX_BYTES,
         .on_done = otlp_http_on_done,
     };
-    int err = http_client_start(exporter->client, &slot->request);
+    int err = http_poster_start(exporter->poster, &slot->post);
     if (err == 0) {
-        counter_add(&exporter->base.stats.request_bytes, count_bytes(slot));
+        counter_add(&exporter->common.base.stats.request_bytes, count_bytes(slot));
     }
     return err;
 }
@@ -255,7 +251,7 @@ static int otlp_http_send(struct sender *sender, struct send_slot *send)
 static void otlp_http_cancel(struct sender *sender, struct send_slot *send)
 {
     struct otlp_http_exporter *exporter = exporter_of(sender->exporter);
-    http_client_cancel(exporter->client, &exporter->slots[send->index].request);
+    http_poster_cancel(exporter->poster, &exporter->slots[send->index].post);
 }
 
 static const struct sender_ops otlp_http_sender_ops = {
@@ -282,8 +278,8 @@ static int open_slots(struct otlp_http_exporter *exporter)
 static void otlp_http_close(struct exporter *base)
 {
     struct otlp_http_exporter *exporter = exporter_of(base);
-    sender_close(&exporter->sender);
-    http_client_close(exporter->client);
+    sender_close(&exporter->common.sender);
+    http_poster_close(exporter->poster);
     uint32_t count = exporter->slots != NULL ? exporter->config.sender.consumer_count : 0;
     for (uint32_t i = 0; i < count; i++) {
         mem_free(exporter->slots[i].pieces);
@@ -293,6 +289,30 @@ static void otlp_http_close(struct exporter *base)
     arena_fini(&exporter->arena);
     otlp_http_config_fini(&exporter->config);
     mem_free(exporter);
+}
+
+static struct http_poster_options poster_options(const struct otlp_http_exporter *exporter)
+{
+    return (struct http_poster_options){
+        .client = exporter->config.client,
+        .auth = exporter->auth,
+        .urls = exporter->config.urls,
+        .url_count = SIGNAL_COUNT,
+        .headers = exporter->config.headers,
+        .header_count = exporter->config.header_count,
+    };
+}
+
+static int otlp_http_link(struct exporter *base, struct authenticator *authenticator, char *why)
+{
+    struct otlp_http_exporter *exporter = exporter_of(base);
+    exporter->auth = authenticator;
+    if (exporter->poster != NULL) {
+        http_poster_set_auth(exporter->poster, authenticator);
+        return 0;
+    }
+    const struct http_poster_options options = poster_options(exporter);
+    return http_poster_check(&options, why);
 }
 
 static int otlp_http_open(struct exporter *base, struct loop *loop)
@@ -311,38 +331,23 @@ static int otlp_http_open(struct exporter *base, struct loop *loop)
     if (err != 0) {
         return err;
     }
-    err = http_client_open(loop, &exporter->config.client, &exporter->client);
+    const struct http_poster_options options = poster_options(exporter);
+    err = http_poster_open(loop, &options, &exporter->poster);
     if (err != 0) {
         return err;
     }
     /* Replicas that start together must not retry together; an address and a clock differ. */
     uint64_t seed = loop_now_unix_ns(loop) ^ (uint64_t)(uintptr_t)exporter;
-    return sender_open(&exporter->sender, loop, seed);
-}
-
-static int otlp_http_submit(struct exporter *base, struct batch *batch)
-{
-    return sender_submit(&exporter_of(base)->sender, batch);
-}
-
-static void otlp_http_drain(struct exporter *base, uint64_t deadline_mono_ns)
-{
-    sender_drain(&exporter_of(base)->sender, deadline_mono_ns);
-}
-
-static bool otlp_http_is_idle(const struct exporter *base)
-{
-    const struct otlp_http_exporter *exporter =
-        (const void *)((const char *)base - offsetof(struct otlp_http_exporter, base));
-    return sender_is_idle(&exporter->sender);
+    return sender_open(&exporter->common.sender, loop, seed);
 }
 
 const struct exporter_ops otlp_http_exporter_ops = {
     .type = "otlphttp",
+    .link = otlp_http_link,
     .open = otlp_http_open,
-    .submit = otlp_http_submit,
-    .drain = otlp_http_drain,
-    .is_idle = otlp_http_is_idle,
+    .submit = sender_exporter_submit,
+    .drain = sender_exporter_drain,
+    .is_idle = sender_exporter_is_idle,
     .close = otlp_http_close,
 };
 
@@ -352,7 +357,7 @@ int otlp_http_exporter_new(struct config_reader *config, const char *id, struct 
     if (exporter == NULL) {
         return -ENOMEM;
     }
-    exporter->base = (struct exporter){.ops = &otlp_http_exporter_ops, .id = id};
+    exporter->common.base = (struct exporter){.ops = &otlp_http_exporter_ops, .id = id};
     int err = otlp_http_config_read(config, &exporter->config);
     int finish_err = config_reader_finish(config);
     err = err != 0 ? err : finish_err;
@@ -361,8 +366,9 @@ int otlp_http_exporter_new(struct config_reader *config, const char *id, struct 
         mem_free(exporter);
         return err;
     }
-    sender_init(&exporter->sender, &exporter->base, &otlp_http_sender_ops,
+    exporter->common.base.authenticator_id = exporter->config.authenticator_id;
+    sender_init(&exporter->common.sender, &exporter->common.base, &otlp_http_sender_ops,
                 &exporter->config.sender);
-    *out = &exporter->base;
+    *out = &exporter->common.base;
     return 0;
 }

@@ -59,7 +59,7 @@ struct point_head {
 struct metric_now {
     const struct PROM_METRICS(Metric) * metric;
     struct prom_entry *entry;
-    const char *reserved; /* label name that its kind needs itself */
+    enum prom_reserved reserved;
     bool is_delta;
 };
 
@@ -156,7 +156,7 @@ struct metric_shape {
     size_t point_count;
     bool has_temporality; /* or needs none */
     bool is_delta;
-    const char *reserved;
+    enum prom_reserved reserved;
 };
 
 static struct metric_shape shape_with(enum prom_kind kind, size_t point_count, int temporality)
@@ -167,7 +167,8 @@ static struct metric_shape shape_with(enum prom_kind kind, size_t point_count, i
                                  .point_count = point_count,
                                  .has_temporality = is_delta || is_cumulative,
                                  .is_delta = is_delta,
-                                 .reserved = kind == PROM_KIND_HISTOGRAM ? "le" : NULL};
+                                 .reserved = kind == PROM_KIND_HISTOGRAM ? PROM_RESERVED_LE
+                                                                         : PROM_RESERVED_NONE};
 }
 
 static struct metric_shape shape_of(const struct PROM_METRICS(Metric) * m)
@@ -190,7 +191,7 @@ static struct metric_shape shape_of(const struct PROM_METRICS(Metric) * m)
         return (struct metric_shape){.kind = PROM_KIND_SUMMARY,
                                      .point_count = m->summary->n_data_points,
                                      .has_temporality = true,
-                                     .reserved = "quantile"};
+                                     .reserved = PROM_RESERVED_QUANTILE};
     default:
         return (struct metric_shape){0};
     }
@@ -374,7 +375,7 @@ static void show_target(struct prom_intake *intake, const struct target *target,
     const struct prom_name name = {.namespace = intake->options->namespace,
                                    .name = SLICE_LITERAL("target_info")};
     if (!prom_name_metric(&intake->name, &name) || intake->name.err != 0 ||
-        prom_labels_finish(labels, NULL, &text) != 0) {
+        prom_labels_finish(labels, PROM_RESERVED_NONE, &text) != 0) {
         return;
     }
     const struct prom_family family = {.name = bytes_slice(&intake->name),

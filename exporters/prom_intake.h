@@ -10,12 +10,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "codecs/prom_labels.h"
 #include "core/base/arena.h"
 #include "core/base/defs.h"
 #include "core/base/log.h"
 #include "core/base/slice.h"
 #include "core/model/part.h"
-#include "exporters/prom_labels.h"
 #include "exporters/prom_registry.h"
 
 #define PROM_CONST_LABELS_MAX_COUNT 64

@@ -11,41 +11,12 @@
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/engine/config.h"
+#include "exporters/prom_naming.h"
 
 #define DEFAULT_ENDPOINT "localhost:8889"
 #define USUAL_PORT 8889
 #define TEXTS_FIRST_BYTES 512
 #define TEXTS_MAX_BYTES (1024 * 1024)
-
-/* Order of `strategies`. */
-enum strategy {
-    STRATEGY_WITH_SUFFIXES,
-    STRATEGY_WITHOUT_SUFFIXES,
-    STRATEGY_UTF8_WITH_SUFFIXES,
-    STRATEGY_NONE,
-};
-
-static const char *const strategies[] = {
-    [STRATEGY_WITH_SUFFIXES] = "UnderscoreEscapingWithSuffixes",
-    [STRATEGY_WITHOUT_SUFFIXES] = "UnderscoreEscapingWithoutSuffixes",
-    [STRATEGY_UTF8_WITH_SUFFIXES] = "NoUTF8EscapingWithSuffixes",
-    [STRATEGY_NONE] = "NoTranslation",
-};
-
-static void read_naming(struct config_reader *r, struct prom_pull_config *out)
-{
-    config_read_bool(r, "add_metric_suffixes", true, &out->intake.has_suffixes);
-    uint32_t strategy = STRATEGY_WITH_SUFFIXES;
-    bool is_given = config_read_enum(r, "translation_strategy", CONFIG_WORDS(strategies),
-                                     STRATEGY_WITH_SUFFIXES, &strategy);
-    if (!is_given) {
-        return;
-    }
-    if (strategy > STRATEGY_WITHOUT_SUFFIXES) {
-        config_refuse(r, "translation_strategy", "'%s' is not supported yet", strategies[strategy]);
-    }
-    out->intake.has_suffixes = strategy == STRATEGY_WITH_SUFFIXES;
-}
 
 static int copy(struct prom_pull_config *out, struct slice *text)
 {
@@ -125,7 +96,7 @@ int prom_pull_config_read(struct config_reader *r, struct prom_pull_config *out)
     config_read_bool(&conversion, "enabled", false, &out->intake.has_resource_labels);
     config_known_unsupported(&conversion, "exclude_service_attributes");
     int conversion_err = config_reader_finish(&conversion);
-    read_naming(r, out);
+    prom_naming_read(r, &out->intake.has_suffixes);
     read_unsupported(r);
     if (err != 0 || host_err != 0) {
         return -ENOMEM;

@@ -12,11 +12,12 @@
 /* The longest wait that is computed: 2^62 ns is 146 years, and a double below 2^63. */
 #define WAIT_MAX_NS (UINT64_C(1) << 62)
 
-void retry_config_read(struct config_reader *r, struct retry_config *out)
+void retry_config_read(struct config_reader *r, uint64_t default_initial_ns,
+                       struct retry_config *out)
 {
     struct config_reader s;
     out->is_enabled = config_open_optional(r, "retry_on_failure", true, &s);
-    config_read_duration_ns(&s, "initial_interval", 5 * CLOCK_NS_PER_S, &out->initial_interval_ns);
+    config_read_duration_ns(&s, "initial_interval", default_initial_ns, &out->initial_interval_ns);
     config_read_duration_ns(&s, "max_interval", 30 * CLOCK_NS_PER_S, &out->max_interval_ns);
     config_read_duration_ns(&s, "max_elapsed_time", 300 * CLOCK_NS_PER_S, &out->max_elapsed_ns);
     config_read_f64(&s, "multiplier", 1.5, &out->multiplier);

@@ -24,8 +24,12 @@ struct retry_config {
     double randomization_factor; /* in [0, 1] */
 };
 
-/* Reads the section `retry_on_failure` of `r`. Complaints go to the reader's report. */
-void retry_config_read(struct config_reader *r, struct retry_config *out);
+/*
+ * Reads the section `retry_on_failure` of `r`, whose `initial_interval` has a default of the
+ * exporter's. Complaints go to the reader's report.
+ */
+void retry_config_read(struct config_reader *r, uint64_t default_initial_ns,
+                       struct retry_config *out);
 
 /* Where one batch stands. */
 struct retry {

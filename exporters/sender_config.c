@@ -3,12 +3,14 @@
  * sender_config — the keys that every networked exporter shares: `timeout`, `sending_queue` and
  * `retry_on_failure`, with the Collector's names and defaults.
  */
+#include "core/base/clock.h"
 #include "core/engine/config.h"
 #include "exporters/exporter_bounds.h"
 #include "exporters/sender.h"
 
 #define CONSUMERS_DEFAULT 10
 #define QUEUE_SIZE_DEFAULT 1000
+#define RETRY_INITIAL_DEFAULT_NS (5 * CLOCK_NS_PER_S)
 
 static void read_queue(struct config_reader *r, struct sender_config *out)
 {
@@ -48,5 +50,5 @@ void sender_config_read(struct config_reader *r, uint64_t default_timeout_ns,
     *out = (struct sender_config){0};
     config_read_duration_ns(r, "timeout", default_timeout_ns, &out->timeout_ns);
     read_queue(r, out);
-    retry_config_read(r, &out->retry);
+    retry_config_read(r, RETRY_INITIAL_DEFAULT_NS, &out->retry);
 }

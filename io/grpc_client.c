@@ -20,7 +20,7 @@
 #include "io/io_bounds.h"
 #include "io/resolve.h"
 
-#define OWN_FIELDS_MAX 10
+#define OWN_FIELDS_MAX 11
 _Static_assert(GRPC_CLIENT_FIELDS_MAX + OWN_FIELDS_MAX <= H2_CLIENT_FIELDS_MAX,
                "metadata and our own fields fit one request");
 
@@ -177,9 +177,14 @@ static size_t make_fields(const struct grpc_client_call *call, struct h2_field *
         fields[count++] = (struct h2_field){.name = SLICE_LITERAL("grpc-timeout"),
                                             .value = slice_of(timeout, len)};
     }
+    if (call->credential.name.len > 0) {
+        fields[count++] = call->credential;
+    }
     ASSERT(count <= OWN_FIELDS_MAX);
     for (size_t i = 0; i < options->field_count; i++) {
-        fields[count++] = options->fields[i];
+        if (!slice_equal(options->fields[i].name, call->credential.name)) {
+            fields[count++] = options->fields[i];
+        }
     }
     return count;
 }

@@ -87,7 +87,8 @@ struct grpc_client_call {
     const char *encoding;       /* of a compressed message: "gzip"; NULL: it is not */
     const struct iovec *pieces; /* the message; sent from where it lies */
     size_t piece_count;
-    uint64_t timeout_ns; /* 0: none */
+    struct h2_field credential; /* in the place of metadata of its name; an empty name: none */
+    uint64_t timeout_ns;        /* 0: none */
     grpc_client_done_fn *on_done;
 
     struct grpc_client *client; /* the client's, and so is what follows */

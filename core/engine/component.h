@@ -15,6 +15,7 @@
 #include "core/engine/stats.h"
 #include "core/model/batch.h"
 
+struct authenticator;
 struct config_node;
 struct config_report;
 struct exporter;
@@ -27,8 +28,18 @@ enum delivery {
     DELIVERY_LOST,     /* given up here; sent again it might be accepted */
 };
 
+/* Room for a reason of exporter_ops.link. */
+#define EXPORTER_WHY_BYTES 256
+
 struct exporter_ops {
     const char *type; /* config key: "debug", "otlphttp" */
+    /*
+     * Optional; a must where `authenticator_id` may be set, whose extension this is. Before open;
+     * and again, on the egress thread, at a reload that keeps the exporter: another one, of the
+     * same settings. It lives until the next link, or longer than the exporter. 0, or FAULT_CONFIG
+     * with `why` filled (EXPORTER_WHY_BYTES), which happens before open only.
+     */
+    int (*link)(struct exporter *exporter, struct authenticator *authenticator, char *why);
     /* Once, on the egress thread, before the first submit. May allocate. 0 or negative. */
     int (*open)(struct exporter *exporter, struct loop *loop);
     /*
@@ -60,10 +71,11 @@ struct exporter_ops {
 /* Embedded first in every exporter. */
 struct exporter {
     const struct exporter_ops *ops;
-    const char *id;          /* as in the configuration: "otlphttp/gw"; owned by the graph */
-    struct loop *loop;       /* borrowed from open on */
-    bool blocks_on_overflow; /* a refusal holds the pipeline instead of losing its share */
-    bool answers_late;       /* it has no queue: what it took is safe only when it answers */
+    const char *id;               /* as in the configuration: "otlphttp/gw"; owned by the graph */
+    const char *authenticator_id; /* of the extension it wants; NULL: none. From its making on */
+    struct loop *loop;            /* borrowed from open on */
+    bool blocks_on_overflow;      /* a refusal holds the pipeline instead of losing its share */
+    bool answers_late;            /* it has no queue: what it took is safe only when it answers */
     uint32_t encodings; /* PART_ENCODING_BITs it takes; 0: PART_OTLP alone. From its making on */
     struct exporter_stats stats;
     struct counter oldest_mono_ns; /* when what it has held longest was made; 0 for none */

@@ -40,13 +40,27 @@ static void free_state(struct auth_state *state)
     mem_free(state);
 }
 
-/* Blank lines are no tokens. */
-static uint32_t count_tokens(struct slice text)
+static bool is_one_line(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < ' ' || text.ptr[i] == 0x7F) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Blank lines are no tokens. Whether each can stand in a header is in *fits. */
+static uint32_t count_tokens(const char *scheme, struct slice text, bool *fits)
 {
     uint32_t count = 0;
     struct slice line;
+    *fits = true;
     while (auth_next_line(&text, &line)) {
-        count += auth_trim(line).len > 0 ? 1 : 0;
+        struct slice token = auth_trim(line);
+        count += token.len > 0 ? 1 : 0;
+        *fits =
+            *fits && is_one_line(token) && strlen(scheme) + 1 + token.len <= AUTH_VALUE_MAX_BYTES;
     }
     return count;
 }
@@ -72,7 +86,12 @@ static void take_tokens(struct auth_state *state, const char *scheme, struct sli
 static int make_state(const struct bearer_auth *auth, struct slice text, struct auth_state **out,
                       char *why)
 {
-    uint32_t count = count_tokens(text);
+    bool fits = true;
+    uint32_t count = count_tokens(auth->scheme, text, &fits);
+    if (!fits) {
+        (void)snprintf(why, AUTH_WHY_BYTES, "a token is too long, or holds control characters");
+        return FAULT_MALFORMED;
+    }
     if (count == 0 || count > AUTH_TOKENS_MAX) {
         (void)snprintf(why, AUTH_WHY_BYTES, "%s",
                        count == 0 ? "no token given" : "too many tokens");
@@ -189,16 +208,6 @@ static const struct auth_ops bearer_ops = {
 };
 
 /* --- configuration ---------------------------------------------------------------------------- */
-
-static bool is_one_line(struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] < ' ' || text.ptr[i] == 0x7F) {
-            return false;
-        }
-    }
-    return true;
-}
 
 /* `token` and `tokens`, one a line; NULL where neither is given. */
 static int read_tokens(struct config_reader *r, char **out)

@@ -70,13 +70,26 @@ int aws_environment_copy(struct aws_environment *env, const struct aws_environme
     return err;
 }
 
+static void forget(char *value)
+{
+    if (value != NULL) {
+        OPENSSL_cleanse(value, strlen(value));
+        mem_free(value);
+    }
+}
+
+int aws_environment_set(struct aws_environment *env, enum aws_variable variable, const char *value)
+{
+    ASSERT(variable < AWS_VARIABLE_COUNT);
+    forget(env->values[variable]);
+    env->values[variable] = NULL;
+    return take(env, variable, value);
+}
+
 void aws_environment_fini(struct aws_environment *env)
 {
     for (size_t i = 0; i < AWS_VARIABLE_COUNT; i++) {
-        if (env->values[i] != NULL) {
-            OPENSSL_cleanse(env->values[i], strlen(env->values[i]));
-            mem_free(env->values[i]);
-        }
+        forget(env->values[i]);
     }
     *env = (struct aws_environment){0};
 }

@@ -51,6 +51,10 @@ WEIR_MUST_USE int aws_environment_read(struct aws_environment *env);
 WEIR_MUST_USE int aws_environment_copy(struct aws_environment *env,
                                        const struct aws_environment *from);
 
+/* Another value, which is copied; none where it is empty. 0 or -ENOMEM. */
+WEIR_MUST_USE int aws_environment_set(struct aws_environment *env, enum aws_variable variable,
+                                      const char *value);
+
 /* Wipes and frees; leaves zeros. */
 void aws_environment_fini(struct aws_environment *env);
 

@@ -22,6 +22,7 @@ enum identity_text {
     IDENTITY_ROLE_ARN,
     IDENTITY_EXTERNAL_ID,
     IDENTITY_SESSION_NAME,
+    IDENTITY_TOKEN_FILE,
     IDENTITY_REGION,
     IDENTITY_PROXY_ADDRESS,
     IDENTITY_TEXT_COUNT,
@@ -34,9 +35,10 @@ struct aws_identity {
     bool insecure_skip_verify;
     struct http_client *client; /* owned; for STS */
     struct credentials credentials;
-    struct credential_chain chain; /* without a role */
-    struct assumed_role role;      /* with one */
-    struct aws_identity *below;    /* acquired; NULL without a role */
+    struct credential_chain chain; /* without a role, or with a token for it */
+    struct aws_environment env;    /* of the chain, where a token of the settings is all it has */
+    struct assumed_role role;      /* with a role */
+    struct aws_identity *below;    /* acquired; NULL without a role, or with a token for it */
 };
 
 struct aws_hub {
@@ -169,6 +171,7 @@ static const char *text_of(const struct aws_identity_options *options, enum iden
         [IDENTITY_ROLE_ARN] = options->role_arn,
         [IDENTITY_EXTERNAL_ID] = options->external_id,
         [IDENTITY_SESSION_NAME] = options->session_name,
+        [IDENTITY_TOKEN_FILE] = options->web_identity_token_file,
         [IDENTITY_REGION] = options->region,
         [IDENTITY_PROXY_ADDRESS] = options->proxy_address,
     };
@@ -194,6 +197,7 @@ static void identity_free(struct aws_hub *hub, struct aws_identity *identity)
     credential_chain_fini(&identity->chain);
     assumed_role_fini(&identity->role);
     http_client_close(identity->client);
+    aws_environment_fini(&identity->env);
     aws_hub_identity_release(hub, identity->below);
     for (size_t i = 0; i < IDENTITY_TEXT_COUNT; i++) {
         mem_free(identity->texts[i]);
@@ -233,21 +237,44 @@ static int read_region(const struct aws_identity *identity, struct aws_region *o
     return err == FAULT_MALFORMED ? FAULT_CONFIG : 0;
 }
 
+/* An environment in which a role and the file with its token are all that is configured. */
+static int make_token_environment(struct aws_identity *identity)
+{
+    static const struct {
+        enum aws_variable variable;
+        enum identity_text text;
+    } rows[] = {
+        {AWS_VARIABLE_WEB_IDENTITY_TOKEN_FILE, IDENTITY_TOKEN_FILE},
+        {AWS_VARIABLE_ROLE_ARN, IDENTITY_ROLE_ARN},
+        {AWS_VARIABLE_ROLE_SESSION_NAME, IDENTITY_SESSION_NAME},
+    };
+    int err = 0;
+    for (size_t i = 0; err == 0 && i < COUNT_OF(rows); i++) {
+        err = aws_environment_set(&identity->env, rows[i].variable, identity->texts[rows[i].text]);
+    }
+    return err;
+}
+
 static int set_up_chain(struct aws_hub *hub, struct aws_identity *identity,
                         const struct aws_region *region)
 {
     struct credential_chain *chain = &identity->chain;
+    bool has_token = identity->texts[IDENTITY_TOKEN_FILE][0] != '\0';
+    const char *name = has_token ? identity->texts[IDENTITY_ROLE_ARN] : "default";
+    int env_err = has_token ? make_token_environment(identity) : 0;
+    if (env_err != 0) {
+        return env_err;
+    }
     chain->loop = hub->loop;
     chain->port = hub->port;
     chain->client = hub->client;
-    chain->env = &hub->env;
+    chain->env = has_token ? &identity->env : &hub->env;
     chain->imds = &hub->imds;
     chain->discovery = &hub->regions[false];
     chain->region = *region;
     int err = credential_chain_init(chain, identity->client);
     if (err == 0) {
-        credentials_init(&identity->credentials, hub->loop, &chain->source, "default",
-                         clock_mono_ns());
+        credentials_init(&identity->credentials, hub->loop, &chain->source, name, clock_mono_ns());
     }
     return err;
 }
@@ -299,8 +326,10 @@ static int identity_new(struct aws_hub *hub, const struct aws_identity_options *
         err = open_client(hub, identity);
     }
     if (err == 0) {
-        err = identity->texts[IDENTITY_ROLE_ARN][0] != '\0' ? set_up_role(hub, identity, &region)
-                                                            : set_up_chain(hub, identity, &region);
+        bool needs_chain = identity->texts[IDENTITY_ROLE_ARN][0] == '\0' ||
+                           identity->texts[IDENTITY_TOKEN_FILE][0] != '\0';
+        err = needs_chain ? set_up_chain(hub, identity, &region)
+                          : set_up_role(hub, identity, &region);
     }
     if (err != 0) {
         identity_free(hub, identity);

@@ -3,8 +3,8 @@
  * aws_hub — what all AWS clients of one loop share: the environment, the region, the credentials.
  *
  * Made by the first client of a loop, gone with the last. Two clients that want the same identity
- * by the same road (role, external id, session name, region of STS, proxy, verification) share one
- * set of credentials and its renewal. Counts its users; loop-local.
+ * by the same road (role, external id, session name, token file, region of STS, proxy,
+ * verification) share one set of credentials and its renewal. Counts its users; loop-local.
  */
 #pragma once
 
@@ -23,7 +23,8 @@ struct aws_identity_options {
     const char *role_arn; /* none: what the chain of providers finds */
     const char *external_id;
     const char *session_name;
-    const char *region; /* where STS is asked; none: the region that is found */
+    const char *web_identity_token_file; /* what the role is assumed with; none: the chain's set */
+    const char *region;                  /* where STS is asked; none: the region that is found */
     const char *proxy_address;
     bool insecure_skip_verify;
 };

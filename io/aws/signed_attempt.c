@@ -15,6 +15,7 @@
 
 /* Host, X-Amz-Date, X-Amz-Security-Token, Authorization, User-Agent. */
 #define OWN_LINES 5
+_Static_assert(AWS_REQUEST_HEADERS_MAX == AWS_HEADERS_MAX - OWN_LINES, "our own lines have room");
 
 static const char *const wanted_headers[SIGNED_WANTED_COUNT] = {
     [SIGNED_WANTED_ERROR_TYPE] = "x-amzn-errortype",
@@ -53,7 +54,7 @@ static bool is_header_sound(const struct aws_header *header)
 
 int signed_attempt_check(const struct aws_request *request)
 {
-    if (request->header_count > AWS_HEADERS_MAX - OWN_LINES ||
+    if (request->header_count > AWS_REQUEST_HEADERS_MAX ||
         (request->path != NULL && strlen(request->path) > AWS_PATH_MAX_BYTES)) {
         return FAULT_LIMIT;
     }
@@ -155,7 +156,9 @@ static void put_lines(struct lines *lines, const struct aws_request *request,
         put_line(lines, SLICE_LITERAL("X-Amz-Security-Token"), terms->keys->session_token);
     }
     put_line(lines, SLICE_LITERAL("Authorization"), signature->authorization);
-    put_line(lines, SLICE_LITERAL("User-Agent"), SLICE_LITERAL("weir/" WEIR_VERSION));
+    put_line(
+        lines, SLICE_LITERAL("User-Agent"),
+        slice_of_text(request->user_agent != NULL ? request->user_agent : "weir/" WEIR_VERSION));
 }
 
 static void wipe(struct signed_attempt *attempt)

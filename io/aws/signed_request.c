@@ -51,6 +51,7 @@ struct aws_client {
     struct credentials *credentials;    /* of the identity */
     struct region_discovery *discovery; /* of the hub */
     struct waiter region_waiter;        /* while no setting names the region */
+    struct waiter credentials_waiter;   /* of an eager one */
     struct http_client *http;           /* owned */
     struct sigv4_signer signer;         /* owned */
     struct aws_endpoint_env endpoint_env;
@@ -171,8 +172,7 @@ static uint64_t timeout_ms_of(const struct aws_call *call)
                                          : call->client->options.timeout_ms;
 }
 
-/* 0, and the answer comes from a later turn; else as signed_attempt_prepare or http_client_start.
- */
+/* 0, and the answer comes from a later turn; else nothing is under way. */
 static int send_signed(struct aws_call *call, const struct credential_set *set)
 {
     struct aws_client *client = call->client;
@@ -428,21 +428,30 @@ static void call_on_done(struct http_request *http, const struct http_result *re
 
 static int open_http(struct aws_client *client)
 {
-    const struct http_client_options options = {
+    const struct http_client_options as_sts = {
         .tls = {.ca_file = aws_hub_ca_file(client->hub),
                 .insecure_skip_verify = client->options.insecure_skip_verify},
         .proxy_url = client->options.proxy_address,
     };
-    return http_client_open(client->loop, &options, &client->http);
+    const struct http_client_options *own = client->options.http;
+    return http_client_open(client->loop, own != NULL ? own : &as_sts, &client->http);
+}
+
+static void on_found(struct waiter *waiter)
+{
+    (void)waiter; /* the search was begun early, so that who started weir hears of it early */
 }
 
 static int acquire_identity(struct aws_client *client)
 {
+    const char *sts_region = client->options.sts_region;
+    bool has_sts_region = sts_region != NULL && sts_region[0] != '\0';
     const struct aws_identity_options options = {
         .role_arn = client->options.role_arn,
         .external_id = client->options.external_id,
         .session_name = client->options.session_name,
-        .region = client->options.region,
+        .web_identity_token_file = client->options.web_identity_token_file,
+        .region = has_sts_region ? sts_region : client->options.region,
         .proxy_address = client->options.proxy_address,
         .insecure_skip_verify = client->options.insecure_skip_verify,
     };
@@ -450,12 +459,11 @@ static int acquire_identity(struct aws_client *client)
     if (err == 0) {
         client->credentials = aws_identity_credentials(client->identity);
     }
+    if (err == 0 && client->options.is_eager) {
+        client->credentials_waiter.on_ready = on_found;
+        credentials_wait(client->credentials, &client->credentials_waiter);
+    }
     return err;
-}
-
-static void on_region_found(struct waiter *waiter)
-{
-    (void)waiter; /* the search was begun early, so that who started weir hears of it early */
 }
 
 /* The setting alone; the search for what is not set begins here. */
@@ -473,7 +481,7 @@ static int read_settings(struct aws_client *client)
     if (err != -EAGAIN) {
         return err;
     }
-    client->region_waiter.on_ready = on_region_found;
+    client->region_waiter.on_ready = on_found;
     region_discovery_wait(client->discovery, &client->region_waiter);
     return 0;
 }
@@ -529,6 +537,7 @@ void aws_client_close(struct aws_client *client)
     }
     http_client_close(client->http);
     waiter_remove(&client->region_waiter);
+    waiter_remove(&client->credentials_waiter);
     if (client->hub != NULL) {
         aws_hub_identity_release(client->hub, client->identity);
     }

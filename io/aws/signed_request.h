@@ -24,10 +24,12 @@
 
 struct aws_call; /* the client's record of a request under way */
 struct aws_client;
+struct http_client_options;
 struct loop;
 
 /* Header lines of one request, of the caller's and ours together. */
 #define AWS_HEADERS_MAX 24
+#define AWS_REQUEST_HEADERS_MAX (AWS_HEADERS_MAX - 5)
 /* Method, path with its query. */
 #define AWS_PATH_MAX_BYTES 2048
 #define AWS_TIMEOUT_DEFAULT_MS 30000
@@ -40,8 +42,14 @@ struct aws_client_options {
     const char *role_arn;     /* assumed with what the chain of providers found */
     const char *external_id;  /* shown when the role is assumed */
     const char *session_name; /* of the role; made up where not set */
+    const char *sts_region;   /* where the role is assumed; `region` where not set */
+    /* The role is assumed with the token in this file, and not with what the chain found. */
+    const char *web_identity_token_file;
     const char *proxy_address;
     bool insecure_skip_verify;
+    /* How the service is reached, in place of the two above, which STS keeps. NULL: as STS. */
+    const struct http_client_options *http;
+    bool is_eager;       /* credentials are looked for at once, so that their lack shows early */
     bool is_local_mode;  /* neither the task's nor the machine's metadata are asked for a region */
     uint64_t timeout_ms; /* for requests that name none; 0: AWS_TIMEOUT_DEFAULT_MS */
 };
@@ -86,11 +94,12 @@ struct aws_request {
     const char *method;               /* "POST"; GET and HEAD go without a body */
     const char *path;                 /* "/TraceSegments", may hold a query; "/" where NULL */
     const struct aws_header *headers; /* all of them are signed; not Host, not X-Amz-Date */
-    size_t header_count;              /* at most AWS_HEADERS_MAX - 5 */
+    size_t header_count;              /* at most AWS_REQUEST_HEADERS_MAX */
     const struct iovec *body;         /* read in place, hashed anew for each attempt */
     size_t body_count;
     uint64_t timeout_ms; /* of the wait for credentials, and of each attempt; 0: the client's */
     size_t response_max_bytes;
+    const char *user_agent; /* not signed, as proxies may change it; NULL: weir's own */
     aws_done_fn *on_done;
     struct aws_call *call; /* the client's; NULL while not under way */
 };

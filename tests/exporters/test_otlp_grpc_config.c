@@ -518,7 +518,7 @@ static void test_bad_configuration_is_refused_with_words(void **state)
         {GOOD "keepalive: {tim: 1s}\n", "did you mean 'time'?"},
         {GOOD "insecure: true\n", "unknown key 'insecure'"},
         {GOOD "sending_queue: {num_consumers: 0}\n", "must be positive"},
-        {GOOD "auth: {authenticator: x}\n", "known but not supported yet"},
+        {GOOD "auth: {}\n", "'authenticator' is missing"},
         {GOOD "middlewares: [{id: x}]\n", "known but not supported yet"},
         {GOOD "sending_queue: {storage: file_storage}\n", "known but not supported yet"},
         {GOOD "sending_queue: {batch: {min_size: 1}}\n", "known but not supported yet"},

@@ -659,15 +659,10 @@ static void test_known_keys_that_are_not_supported_say_so(void **state)
 {
     (void)state;
     static const char *const lines[] = {
-        "auth: {authenticator: x}",
-        "compression_params: {level: 1}",
-        "cookies: {enabled: true}",
-        "profiles_endpoint: http://h/",
-        "max_conns_per_host: 1",
-        "tls: {server_name_override: x}",
-        "tls: {reload_interval: 1h}",
-        "sending_queue: {storage: file_storage}",
-        "sending_queue: {wait_for_result: true}",
+        "compression_params: {level: 1}",         "cookies: {enabled: true}",
+        "profiles_endpoint: http://h/",           "max_conns_per_host: 1",
+        "tls: {server_name_override: x}",         "tls: {reload_interval: 1h}",
+        "sending_queue: {storage: file_storage}", "sending_queue: {wait_for_result: true}",
         "sending_queue: {batch: {min_size: 1}}",
     };
     for (size_t i = 0; i < COUNT_OF(lines); i++) {
