@@ -157,3 +157,25 @@
 #define RESOURCE_DETECT_TEXTS_MAX 64
 /* Keys and values of one detector: the environment gives at most 128 KiB to one variable. */
 #define RESOURCE_DETECTED_MAX_BYTES (512 * 1024)
+
+/* --- Prometheus pages ------------------------------------------------------------------------- */
+
+/* Labels of one sample with those of its target; 256 × 32 bytes = 8 KiB of stack. */
+#define LABEL_LIST_MAX_COUNT 256
+#define PROM_TARGET_LABELS_MAX_COUNT 128
+/* One line of a page; with it name, labels and help. */
+#define PROM_LINE_MAX_BYTES (256 * 1024)
+/* What a page is while it is worked on: 1 million series at about 250 bytes. */
+#define PROM_SCRAPE_MAX_BYTES (256 * 1024 * 1024)
+/* One turn on a page: some 600 samples, about 0.4 ms; and one part of what it becomes. */
+#define PROM_TURN_MAX_BYTES (64 * 1024)
+#define PROM_PART_MAX_BYTES (1024 * 1024)
+/* What is remembered of one target. */
+#define PROM_TARGET_SERIES_MAX 1000000
+#define PROM_TARGET_MAX_BYTES (256 * 1024 * 1024)
+/* A series that is gone keeps its start for this long. */
+#define PROM_SERIES_KEPT_MS (5 * 60 * 1000)
+/* Rules of one list; its texts are bounded by the configuration. */
+#define PROM_RELABEL_RULES_MAX 1000
+/* What target_info adds to a resource. */
+#define PROM_TARGET_INFO_MAX_BYTES (64 * 1024)
