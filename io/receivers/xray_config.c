@@ -69,6 +69,9 @@ static bool is_region(struct slice text)
 
 static void read_tls(struct config_reader *proxy, struct xray_proxy_config *out)
 {
+    static const char *const others[] = {
+        "ca_file", "ca_pem",      "cert_file",   "cert_pem",      "key_file",
+        "key_pem", "min_version", "max_version", "cipher_suites", "reload_interval"};
     struct config_reader tls;
     struct slice name;
     (void)config_open_section(proxy, "tls", &tls);
@@ -77,35 +80,38 @@ static void read_tls(struct config_reader *proxy, struct xray_proxy_config *out)
         config_caution(&tls, "server_name_override",
                        "has no effect, as in the Collector: the certificate must be the host's");
     }
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        config_known_unsupported(&tls, others[i]);
+    }
     (void)config_reader_finish(&tls);
 }
 
-static void read_proxy(struct config_reader *r, struct xray_config *config)
+/* Finishes the reader, and answers as finishing does. */
+static int read_proxy(struct config_reader *proxy, struct xray_config *config)
 {
     struct xray_proxy_config *out = &config->proxy;
-    struct config_reader proxy;
     struct slice service;
-    (void)config_open_section(r, "proxy_server", &proxy);
-    read_endpoint(&proxy, config, &out->endpoint);
-    out->proxy_address = read_text(&proxy, config, "proxy_address");
-    read_tls(&proxy, out);
-    out->region = read_text(&proxy, config, "region");
+    read_endpoint(proxy, config, &out->endpoint);
+    config_known_unsupported(proxy, "dialer"); /* of clients; the Collector reads it, no more */
+    out->proxy_address = read_text(proxy, config, "proxy_address");
+    read_tls(proxy, out);
+    out->region = read_text(proxy, config, "region");
     if (!is_region(slice_of_text(out->region))) {
-        config_refuse(&proxy, "region", "a region has letters, digits and hyphens only");
+        config_refuse(proxy, "region", "a region has letters, digits and hyphens only");
     }
-    out->role_arn = read_text(&proxy, config, "role_arn");
-    out->aws_endpoint = read_text(&proxy, config, "aws_endpoint");
-    (void)config_read_bool(&proxy, "local_mode", false, &out->is_local_mode);
-    (void)config_read_text(&proxy, "service_name", DEFAULT_SERVICE, &service);
+    out->role_arn = read_text(proxy, config, "role_arn");
+    out->aws_endpoint = read_text(proxy, config, "aws_endpoint");
+    (void)config_read_bool(proxy, "local_mode", false, &out->is_local_mode);
+    (void)config_read_text(proxy, "service_name", DEFAULT_SERVICE, &service);
     if (!slice_is_text(service, DEFAULT_SERVICE)) {
-        config_refuse(&proxy, "service_name",
+        config_refuse(proxy, "service_name",
                       "the proxy signs for 'xray' only, so that nobody reaches other services");
     }
     out->service_name = DEFAULT_SERVICE;
-    (void)config_read_bool(&proxy, "allow_all_paths", false, &out->allows_all_paths);
-    (void)config_read_duration_ns(&proxy, "rules_cache", DEFAULT_RULES_CACHE_NS,
+    (void)config_read_bool(proxy, "allow_all_paths", false, &out->allows_all_paths);
+    (void)config_read_duration_ns(proxy, "rules_cache", DEFAULT_RULES_CACHE_NS,
                                   &out->rules_cache_ns);
-    (void)config_reader_finish(&proxy);
+    return config_reader_finish(proxy);
 }
 
 static void read_socket(struct config_reader *r, struct xray_config *out)
@@ -125,16 +131,33 @@ static void read_socket(struct config_reader *r, struct xray_config *out)
     }
 }
 
+static int open_texts(struct xray_config *config)
+{
+    *config = (struct xray_config){0};
+    return arena_init(&config->texts, TEXTS_CHUNK_BYTES, TEXTS_MAX_BYTES);
+}
+
 int xray_config_read(struct config_reader *r, struct xray_config *out)
 {
-    *out = (struct xray_config){0};
-    int err = arena_init(&out->texts, TEXTS_CHUNK_BYTES, TEXTS_MAX_BYTES);
+    struct config_reader proxy;
+    int err = open_texts(out);
     if (err != 0) {
         return err;
     }
     read_socket(r, out);
-    read_proxy(r, out);
+    (void)config_open_section(r, "proxy_server", &proxy);
+    (void)read_proxy(&proxy, out); /* what it complains of is found by the next finish */
     err = config_reader_finish(r);
+    return out->is_short ? -ENOMEM : err;
+}
+
+int xray_config_read_proxy(struct config_reader *r, struct xray_config *out)
+{
+    int err = open_texts(out);
+    if (err != 0) {
+        return err;
+    }
+    err = read_proxy(r, out);
     return out->is_short ? -ENOMEM : err;
 }
 

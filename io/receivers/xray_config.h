@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * xray_config — the settings of one `awsxray` receiver: the Collector's keys and defaults, ours
- * beside them.
+ * xray_config — the settings of one `awsxray` receiver, or of one `awsproxy` extension: the
+ * Collector's keys and defaults, ours beside them.
  *
- * Read once by the main thread, frozen after start, freed with the receiver. Two addresses: one for
+ * Read once by the main thread, frozen after start, freed with their owner. Two addresses: one for
  * the datagrams of the SDKs, one for the proxy that signs their sampling calls.
  */
 #pragma once
@@ -22,7 +22,7 @@ struct xray_endpoint {
     bool is_default; /* host and port were not spelled out */
 };
 
-/* `proxy_server`. Texts are never NULL; empty means not set. */
+/* `proxy_server`, or all of `awsproxy`. Texts are never NULL; empty means not set. */
 struct xray_proxy_config {
     struct xray_endpoint endpoint;
     const char *proxy_address; /* the way out; empty: as the environment says */
@@ -46,6 +46,12 @@ struct xray_config {
 
 /* Reads and finishes `r`. 0, FAULT_CONFIG (reported) or -ENOMEM; xray_config_fini either way. */
 WEIR_MUST_USE int xray_config_read(struct config_reader *r, struct xray_config *out);
+
+/*
+ * Likewise, where the keys of `proxy_server` are the whole section; only out->proxy is filled, and
+ * the rest is zero.
+ */
+WEIR_MUST_USE int xray_config_read_proxy(struct config_reader *r, struct xray_config *out);
 
 /* Idempotent. */
 void xray_config_fini(struct xray_config *config);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * xray_proxy_port — the sampling proxy as a part of its receiver: bound by the main thread, served
- * by the egress thread.
+ * xray_proxy_port — the sampling proxy as a part of its receiver, or as all there is of an
+ * extension: bound by the main thread, served by the egress thread.
  *
- * Its memory belongs to the receiver. All functions are the main thread's.
+ * Its memory belongs to that owner. All functions are the main thread's.
  *
  *     bind ─▶ start ─▶ (send_away) ─▶ drain ─▶ is_done ─▶ stop
  */
