@@ -69,7 +69,7 @@ MACHINE_ATTRIBUTES = {
 class FakeMetadata:
     """Use as a context manager."""
 
-    def __init__(self):
+    def __init__(self, address=("127.0.0.1", 0)):
         self.task = task()
         self.container = self.task["Containers"][0]
         self.identity = IDENTITY
@@ -90,7 +90,7 @@ class FakeMetadata:
             def log_message(self, *args):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = http.server.ThreadingHTTPServer(address, Handler)
         self.server.daemon_threads = True
 
     def __enter__(self):

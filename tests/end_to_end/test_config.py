@@ -70,7 +70,7 @@ def test_validate_shows_line_caret_and_nearest_key(write):
 
 
 @pytest.mark.parametrize("change, complaint", [
-    ({"receivers": {"prometheus": {}}}, "receiver 'prometheus' is known but not supported yet"),
+    ({"receivers": {"prometheus": {}}}, "scrape_configs must have at least one entry"),
     ({"receivers": {"statsd": {"ignore_host": True}}}, "ignore_host"),
     ({"receivers": {"statzd": {}}}, "unknown receiver type 'statzd'"),
     ({"receivers": {"statsd": {"aggregation_interval": "soon"}}}, "aggregation_interval"),
@@ -205,15 +205,19 @@ def test_help_and_version():
 
 def test_components():
     shown = json.loads(run_command("components", "--json").stdout)
-    assert shown["receivers"] == ["awsxray", "otlp", "statsd"]
+    assert shown["receivers"] == ["awscontainerinsightreceiver", "awsecscontainermetrics",
+                                  "awsxray", "otlp", "prometheus", "statsd"]
     assert shown["processors"] == ["attributes", "batch", "filter", "memory_limiter",
                                    "metrics_transform", "metricstransform",
                                    "probabilistic_sampler", "resource", "resource_detection",
                                    "resourcedetection"]
     assert shown["exporters"] == ["awscloudwatchlogs", "awsemf", "awsxray", "debug", "file", "nop",
-                                  "otlp", "otlp_grpc", "otlphttp", "otlp_http", "prometheus"]
+                                  "otlp", "otlp_grpc", "otlphttp", "otlp_http", "prometheus",
+                                  "prometheus_remote_write", "prometheusremotewrite"]
+    assert shown["extensions"] == ["awsproxy", "basicauth", "bearertokenauth", "health_check",
+                                   "sigv4auth"]
     listed = run_command("components").stdout.splitlines()
-    assert "  awsecscontainermetrics (not supported yet)" in listed
+    assert "  awsecscontainermetrics" in listed and "  span (not supported yet)" in listed
 
 
 def test_health_of_nobody_exits_3():

@@ -69,11 +69,11 @@ class Upstream:
         self.is_over = threading.Event()
         self.item_counts = dict.fromkeys(SIGNALS, 0)  # accepted
 
-    def receive(self, signal, request, headers, peer, raw=b""):
-        """Books a request and returns (answer, response message)."""
+    def receive(self, signal, request, headers, peer, raw=b"", refusal=None):
+        """Books a request and returns (answer, response message); a refusal is not the script's."""
         item_count = count_items(signal, request)
         with self.lock:
-            answer = self.script.pop(0) if self.script else self.always or Answer()
+            answer = refusal or (self.script.pop(0) if self.script else self.always or Answer())
             self.seen.append(Seen(signal, request, headers, answer, time.monotonic(), peer, raw))
             if answer.is_acceptance:
                 self.item_counts[signal] += item_count - answer.rejected

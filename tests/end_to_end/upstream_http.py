@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 import threading
+import urllib.parse
 import zlib
 
 import otlp_json
@@ -48,6 +49,9 @@ class HttpUpstream(Upstream):
         if is_json:
             return otlp_json.to_request(signal, json.loads(body))
         return REQUESTS[signal].FromString(body)
+
+    def refusal_of(self, handler, body):
+        """The answer to a request that is not let in; `body` is as it came."""
 
     def go_up(self):
         """Listens; on the same port as before, if there was one."""
@@ -97,12 +101,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         headers = {name.lower(): value for name, value in self.headers.items()}
-        body = inflate(read_body(self), headers.get("content-encoding", "identity"))
+        raw = read_body(self)
+        refusal = self.upstream.refusal_of(self, raw)
+        body = inflate(raw, headers.get("content-encoding", "identity"))
         is_json = headers.get("content-type", "").startswith("application/json")
-        signal = PATHS[self.path]
+        signal = PATHS[urllib.parse.urlsplit(self.path).path]
         request = self.upstream.parse(signal, body, is_json)
         peer = f"{self.client_address[0]}:{self.client_address[1]}"
-        answer, response = self.upstream.receive(signal, request, headers, peer, body)
+        answer, response = self.upstream.receive(signal, request, headers, peer, body, refusal)
         if answer.is_hang:
             self.upstream.is_over.wait(60)
         if answer.is_reset or answer.is_hang:

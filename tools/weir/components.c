@@ -18,16 +18,29 @@
 #include "exporters/otlp_grpc_exporter.h"
 #include "exporters/otlp_http_exporter.h"
 #include "exporters/prom_pull_exporter.h"
+#include "exporters/prom_write_exporter.h"
 #include "exporters/xray_exporter.h"
 #include "io/aws/metadata.h"
+#include "io/receivers/container_insight_receiver.h"
+#include "io/receivers/ecs_metrics_receiver.h"
 #include "io/receivers/otlp_receiver.h"
+#include "io/receivers/prom_scrape_receiver.h"
 #include "io/receivers/statsd_receiver.h"
+#include "io/receivers/xray_proxy_extension.h"
 #include "io/receivers/xray_receiver.h"
 
 static const struct receiver_type receiver_types[] = {
+    {"awscontainerinsightreceiver", container_insight_receiver_new, SIGNAL_BIT(SIGNAL_METRICS)},
+    {"awsecscontainermetrics", ecs_metrics_receiver_new, SIGNAL_BIT(SIGNAL_METRICS)},
     {"awsxray", xray_receiver_new, SIGNAL_BIT(SIGNAL_TRACES)},
     {"otlp", otlp_receiver_new, SIGNALS_ALL},
+    {"prometheus", prom_scrape_receiver_new, SIGNAL_BIT(SIGNAL_METRICS)},
     {"statsd", statsd_receiver_new, SIGNAL_BIT(SIGNAL_METRICS)},
+};
+
+/* Extensions with a port of their own; they make no signal. */
+static const struct receiver_type listening_extension_types[] = {
+    {"awsproxy", xray_proxy_extension_new, 0},
 };
 
 /* The detectors speak HTTP, which processors do not. */
@@ -61,9 +74,17 @@ static const struct exporter_type exporter_types[] = {
     {"otlphttp", otlp_http_exporter_new, SIGNALS_ALL, false},
     {"otlp_http", otlp_http_exporter_new, SIGNALS_ALL, false},
     {"prometheus", prom_pull_exporter_new, SIGNAL_BIT(SIGNAL_METRICS), true},
+    {"prometheus_remote_write", prom_write_exporter_new, SIGNAL_BIT(SIGNAL_METRICS), false},
+    {"prometheusremotewrite", prom_write_exporter_new, SIGNAL_BIT(SIGNAL_METRICS), false},
 };
 
-static const char *const known_receivers[] = {"awsxray", "otlp", "statsd", NULL};
+static const char *const known_receivers[] = {"awscontainerinsightreceiver",
+                                              "awsecscontainermetrics",
+                                              "awsxray",
+                                              "otlp",
+                                              "prometheus",
+                                              "statsd",
+                                              NULL};
 static const char *const known_processors[] = {"attributes",
                                                "batch",
                                                "filter",
@@ -75,23 +96,35 @@ static const char *const known_processors[] = {"attributes",
                                                "resource_detection",
                                                "resourcedetection",
                                                NULL};
-static const char *const known_exporters[] = {
-    "awscloudwatchlogs", "awsemf",   "awsxray",   "debug",      "file", "nop", "otlp",
-    "otlp_grpc",         "otlphttp", "otlp_http", "prometheus", NULL};
-static const char *const known_extensions[] = {"basicauth", "bearertokenauth", "health_check",
-                                               NULL};
+static const char *const known_exporters[] = {"awscloudwatchlogs",
+                                              "awsemf",
+                                              "awsxray",
+                                              "debug",
+                                              "file",
+                                              "nop",
+                                              "otlp",
+                                              "otlp_grpc",
+                                              "otlphttp",
+                                              "otlp_http",
+                                              "prometheus",
+                                              "prometheus_remote_write",
+                                              "prometheusremotewrite",
+                                              NULL};
+static const char *const known_extensions[] = {"awsproxy",     "basicauth", "bearertokenauth",
+                                               "health_check", "sigv4auth", NULL};
 
-static const char *const planned_receivers[] = {"awsecscontainermetrics", "prometheus", NULL};
+static const char *const planned_receivers[] = {NULL};
 static const char *const planned_processors[] = {
     "span",        "metricsgeneration", "cumulativetodelta",
     "deltatorate", "groupbytrace",      "tail_sampling",
     NULL,
 };
 static const char *const planned_exporters[] = {
-    "prometheusremotewrite", "prometheus_remote_write", "load_balancing", "loadbalancing", NULL,
+    "load_balancing",
+    "loadbalancing",
+    NULL,
 };
-static const char *const planned_extensions[] = {"sigv4auth", "awsproxy", "file_storage",
-                                                 "zpages",    "pprof",    NULL};
+static const char *const planned_extensions[] = {"file_storage", "zpages", "pprof", NULL};
 
 static const struct graph_types types = {
     .known =
@@ -115,6 +148,16 @@ const struct receiver_type *components_find_receiver(struct slice type)
     for (size_t i = 0; i < COUNT_OF(receiver_types); i++) {
         if (slice_is_text(type, receiver_types[i].type)) {
             return &receiver_types[i];
+        }
+    }
+    return NULL;
+}
+
+const struct receiver_type *components_find_listening_extension(struct slice type)
+{
+    for (size_t i = 0; i < COUNT_OF(listening_extension_types); i++) {
+        if (slice_is_text(type, listening_extension_types[i].type)) {
+            return &listening_extension_types[i];
         }
     }
     return NULL;

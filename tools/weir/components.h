@@ -54,6 +54,8 @@ struct exporter_type {
 
 /* NULL where the type is not known. */
 const struct receiver_type *components_find_receiver(struct slice type);
+/* An extension that listens: to the graph a receiver without pipelines. NULL for all others. */
+const struct receiver_type *components_find_listening_extension(struct slice type);
 const struct processor_type *components_find_processor(struct slice type);
 const struct exporter_type *components_find_exporter(struct slice type);
 

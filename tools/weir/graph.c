@@ -14,6 +14,7 @@
 #include "core/base/fault.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "tools/weir/graph_auth.h"
 #include "tools/weir/graph_build.h"
 #include "tools/weir/graph_links.h"
 #include "tools/weir/graph_prepare.h"
@@ -70,6 +71,7 @@ static void adopt_exporters(struct graph *graph, struct graph *old)
         replace_route(graph, fresh->exporter, (*found)->exporter);
         graph->exporters[i] = *found;
         *found = NULL;
+        graph_auth_link_adopted(graph, graph->exporters[i]->exporter);
         graph_exporter_free(fresh);
     }
 }

@@ -38,6 +38,7 @@ struct graph_exporter {
     bool is_open;
 };
 
+/* Likewise; also of an extension that listens, which has no pipelines. */
 struct graph_receiver {
     struct receiver *receiver; /* owned */
     char *id;                  /* owned */

@@ -15,7 +15,9 @@
 #include "core/base/mem.h"
 #include "io/auth/basic_auth.h"
 #include "io/auth/bearer_auth.h"
+#include "io/auth/sigv4_auth.h"
 #include "tools/weir/config_print.h"
+#include "tools/weir/graph_auth.h"
 #include "tools/weir/graph_links.h"
 
 static void tree_release(struct graph_tree *tree)
@@ -83,8 +85,7 @@ void graph_parts_free(struct graph *graph)
     mem_free(graph);
 }
 
-/* The settings as text, secrets included; compared, never shown. Owned by the caller. */
-static char *settings_text(const struct config_node *node)
+char *graph_settings_text(const struct config_node *node)
 {
     char *text = NULL;
     size_t len = 0;
@@ -120,7 +121,7 @@ int graph_open_reader(struct config_reader *reader, struct config_report *report
 }
 
 static int build_receiver(struct graph *graph, struct config_report *report,
-                          const struct graph_component *component)
+                          const struct graph_component *component, const struct receiver_type *type)
 {
     struct config_reader reader;
     struct graph_receiver *entry = mem_alloc(sizeof(*entry));
@@ -129,10 +130,9 @@ static int build_receiver(struct graph *graph, struct config_report *report,
         return -ENOMEM;
     }
     entry->id = mem_copy_text(component->id.text.ptr, component->id.text.len);
-    entry->settings = settings_text(component->node);
+    entry->settings = graph_settings_text(component->node);
     entry->tree = graph->tree;
     graph->tree->user_count++;
-    const struct receiver_type *type = components_find_receiver(component->id.type);
     int err = entry->id == NULL || entry->settings == NULL
                   ? -ENOMEM
                   : type->make(&reader, entry->id, &entry->receiver);
@@ -155,7 +155,7 @@ static int build_exporter(struct graph *graph, struct config_report *report,
         return -ENOMEM;
     }
     entry->id = mem_copy_text(component->id.text.ptr, component->id.text.len);
-    entry->settings = settings_text(component->node);
+    entry->settings = graph_settings_text(component->node);
     entry->signals = signals;
     entry->tree = graph->tree;
     graph->tree->user_count++;
@@ -234,6 +234,25 @@ static int build_health(struct graph *graph, struct config_reader *reader, bool 
     return err;
 }
 
+static const struct authenticator_type {
+    const char *type;
+    int (*configure)(struct config_reader *r, struct authenticator **out);
+} authenticator_types[] = {
+    {"basicauth", basic_auth_configure},
+    {"bearertokenauth", bearer_auth_configure},
+    {"sigv4auth", sigv4_auth_configure},
+};
+
+static const struct authenticator_type *find_authenticator(struct slice type)
+{
+    for (size_t i = 0; i < COUNT_OF(authenticator_types); i++) {
+        if (slice_is_text(type, authenticator_types[i].type)) {
+            return &authenticator_types[i];
+        }
+    }
+    return NULL;
+}
+
 static int build_authenticator(struct graph *graph, struct config_reader *reader,
                                const struct graph_component *component)
 {
@@ -243,9 +262,9 @@ static int build_authenticator(struct graph *graph, struct config_reader *reader
         config_refuse(reader, "", "more than %d authenticators", AUTHENTICATORS_MAX);
         return config_reader_finish(reader);
     }
-    int err = slice_is_text(component->id.type, "basicauth")
-                  ? basic_auth_configure(reader, &authenticator)
-                  : bearer_auth_configure(reader, &authenticator);
+    const struct authenticator_type *type = find_authenticator(component->id.type);
+    ASSERT(type != NULL); /* is_extension */
+    int err = type->configure(reader, &authenticator);
     char *id = err == 0 ? mem_copy_text(component->id.text.ptr, component->id.text.len) : NULL;
     if (err != 0 || id == NULL || !component->is_referenced) {
         authenticator_free(authenticator);
@@ -263,6 +282,10 @@ static int build_extension(struct graph *graph, struct config_report *report,
                            const struct graph_component *component)
 {
     struct config_reader reader;
+    const struct receiver_type *type = components_find_listening_extension(component->id.type);
+    if (type != NULL) {
+        return build_receiver(graph, report, component, type);
+    }
     if (graph_open_reader(&reader, report, component) != 0) {
         return -ENOMEM;
     }
@@ -274,8 +297,8 @@ static int build_extension(struct graph *graph, struct config_report *report,
 
 static bool is_extension(struct slice type)
 {
-    return slice_is_text(type, "health_check") || slice_is_text(type, "bearertokenauth") ||
-           slice_is_text(type, "basicauth");
+    return components_find_listening_extension(type) != NULL ||
+           slice_is_text(type, "health_check") || find_authenticator(type) != NULL;
 }
 
 /* Every receiver finds the extensions it names. */
@@ -305,9 +328,9 @@ static int build_components(struct graph *graph, struct config_report *report)
     for (uint32_t i = 0; i < graph->config.component_count; i++) {
         const struct graph_component *component = &graph->config.components[i];
         int err = 0;
-        if (component->kind == GRAPH_RECEIVER &&
-            components_find_receiver(component->id.type) != NULL) {
-            err = build_receiver(graph, report, component);
+        const struct receiver_type *receiver = components_find_receiver(component->id.type);
+        if (component->kind == GRAPH_RECEIVER && receiver != NULL) {
+            err = build_receiver(graph, report, component, receiver);
         } else if (component->kind == GRAPH_EXPORTER &&
                    components_find_exporter(component->id.type) != NULL) {
             err = build_exporters(graph, report, i);
@@ -460,6 +483,8 @@ static int build(struct graph *graph, struct config_report *report,
         return graph_err != 0 ? graph_err : component_err;
     }
     err = link_receivers(graph, report);
+    int auth_err = graph_auth_link(graph, report);
+    err = err != 0 ? err : auth_err;
     int references_err = graph_check_references(graph, report);
     err = err != 0 ? err : references_err;
     int pipelines_err = build_pipelines(graph, report);

@@ -17,6 +17,10 @@ struct graph_tree {
 WEIR_MUST_USE int graph_open_reader(struct config_reader *reader, struct config_report *report,
                                     const struct graph_component *component);
 
+/* Settings as text, secrets included; compared, never shown. The caller's to free; NULL: -ENOMEM.
+ */
+WEIR_MUST_USE char *graph_settings_text(const struct config_node *node);
+
 /* Closes it where it is open, and frees. NULL is fine. */
 void graph_receiver_free(struct graph_receiver *entry);
 

@@ -593,7 +593,7 @@ int life_run(const struct cli *cli)
         }
     }
     close_all(&life);
-    if (life.is_region_missing) {
+    if (life.is_region_missing || err == FAULT_CONFIG) {
         return EXIT_CODE_CONFIG;
     }
     return err == 0 && !life.is_forced ? EXIT_CODE_OK : EXIT_CODE_FAILED;
