@@ -110,11 +110,12 @@ def check_traces(aws):
     assert max(aws.xray.batches) <= 50
 
 
-def check_metrics(aws):
-    assert list(aws.logs.groups) == [GROUP]
+def check_metrics(aws, *other_groups):
+    """Of the application; groups of others may stand beside its own."""
+    assert GROUP in aws.logs.groups and set(aws.logs.groups) <= {GROUP, *other_groups}
     assert len(aws.logs.groups[GROUP].streams) == 1, aws.logs.groups[GROUP].streams.keys()
     data = collections.defaultdict(list)
-    for _, _, _, message in aws.logs.events():
+    for _, _, _, message in aws.logs.events(GROUP):
         for datum in emf_document.read(message):
             assert datum.namespace == NAMESPACE
             data[datum.name].append(datum)

@@ -21,11 +21,15 @@ from fake_aws import REGION
 
 ADDRESS = "169.254.170.2"
 CREDENTIALS, METADATA = "/v2/credentials/5f0e9d", "/v4/0a1b2c"
+CLUSTER, TASK_ID = "default", "0123456789abcdef0123456789abcdef"
+MIB = 1 << 20
+READ_FIRST, READ_MORE = 3000, 1000  # bytes that each container read; a tenth of it was written
 USER = 4317
 ENTRY_POINT = ["/awscollector"]
 DEFAULT_COMMAND = []  # then weir takes AOT_CONFIG_CONTENT, or the file that the image has
 IMAGE_ENVIRONMENT = {"RUN_IN_CONTAINER": "True"}
 STOP_TIMEOUT_S = 30
+CA_BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 
 
 def run(*command):
@@ -36,14 +40,59 @@ def mount(*arguments):
     run("mount", *map(str, arguments))
 
 
-def make_handler(aws, launch_type):
-    task = {"Cluster": "default", "Family": "shop", "Revision": "7", "LaunchType": launch_type,
-            "TaskARN": f"arn:aws:ecs:{REGION}:123456789012:task/default/0123456789abcdef"}
-    pages = {METADATA: {"Name": "collector"}, f"{METADATA}/task": task}
+def make_container(name, **more):
+    return {"DockerId": f"{name}-id", "Name": name, "DockerName": f"ecs-shop-7-{name}",
+            "Image": f"{name}:7", "ImageID": f"sha256:{name}", "DesiredStatus": "RUNNING",
+            "KnownStatus": "RUNNING", "Type": "NORMAL", "Limits": {"CPU": 128, "Memory": 128},
+            "CreatedAt": "2024-03-01T09:59:58Z", "StartedAt": "2024-03-01T10:00:00Z", **more}
 
+
+def make_stats(name, used_mib, look):
+    """A container that uses a tenth of a core and `used_mib` beside its cache.
+
+    What was read and written grows from one look to the next; `look` counts from 0.
+    """
+    cpu = {"usage_in_kernelmode": 10**9, "usage_in_usermode": 4 * 10**9, "percpu_usage": [1, 2]}
+    return {"id": f"{name}-id", "name": f"/{name}", "read": "2024-03-01T10:01:10Z",
+            "preread": "2024-03-01T10:01:00Z",
+            "cpu_stats": {"cpu_usage": {**cpu, "total_usage": 6 * 10**9},
+                          "system_cpu_usage": 10**12, "online_cpus": 2},
+            "precpu_stats": {"cpu_usage": {**cpu, "total_usage": 5 * 10**9},
+                             "system_cpu_usage": 9 * 10**11, "online_cpus": 2},
+            "memory_stats": {"usage": (used_mib + 32) * MIB, "max_usage": 300 * MIB,
+                             "limit": 512 * MIB, "stats": {"cache": 32 * MIB}},
+            "blkio_stats": {"io_service_bytes_recursive": [
+                {"major": 259, "minor": 0, "op": "Read", "value": READ_FIRST + READ_MORE * look},
+                {"major": 259, "minor": 0, "op": "Write",
+                 "value": (READ_FIRST + READ_MORE * look) // 10}]},
+            "networks": {"eth1": {"rx_bytes": 7, "rx_packets": 1, "rx_errors": 0, "rx_dropped": 0,
+                                  "tx_bytes": 9, "tx_packets": 1, "tx_errors": 0,
+                                  "tx_dropped": 0}},
+            "network_rate_stats": {"rx_bytes_per_sec": 10.5, "tx_bytes_per_sec": 20.25}}
+
+
+def make_pages(launch_type, look):
+    """What a task is told about itself: two containers that run, and one that has ended."""
+    ended = make_container("init", KnownStatus="STOPPED", DesiredStatus="STOPPED", ExitCode=0,
+                           FinishedAt="2024-03-01T10:01:30.5Z")
+    task = {"Cluster": CLUSTER, "Family": "shop", "Revision": "7", "LaunchType": launch_type,
+            "TaskARN": f"arn:aws:ecs:{REGION}:123456789012:task/{CLUSTER}/{TASK_ID}",
+            "AvailabilityZone": f"{REGION}a", "KnownStatus": "RUNNING", "DesiredStatus": "RUNNING",
+            "Limits": {"CPU": 0.25, "Memory": 512}, "PullStartedAt": "2024-03-01T09:59:50Z",
+            "PullStoppedAt": "2024-03-01T09:59:55Z",
+            "Containers": [make_container("collector"), make_container("shop"), ended]}
+    stats = {"collector-id": make_stats("collector", 64, look),
+             "shop-id": make_stats("shop", 128, look), "init-id": None}
+    return {METADATA: make_container("collector"), f"{METADATA}/task": task,
+            f"{METADATA}/task/stats": stats}
+
+
+def make_handler(agent, aws, launch_type):
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
+            pages = make_pages(launch_type, agent.stats_count)
             status, content = (200, pages[self.path]) if self.path in pages else (404, {})
+            agent.stats_count += self.path.endswith("/task/stats")
             if self.path == CREDENTIALS:
                 status, content = aws.hand_out(self.headers)
             data = json.dumps(content).encode()
@@ -64,13 +113,29 @@ class Agent:
     def __init__(self, aws, launch_type):
         run("ip", "link", "set", "lo", "up")
         run("ip", "address", "add", f"{ADDRESS}/32", "dev", "lo")
-        handler = make_handler(aws, launch_type)
+        self.stats_count = 0  # how often the task's use was looked at
+        handler = make_handler(self, aws, launch_type)
         self.server = http.server.ThreadingHTTPServer((ADDRESS, 80), handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
-def make_root(folder, binary, is_read_only):
-    """The root of the container, out of binds; gone with the namespace."""
+def bind_volumes(root, folder, volumes):
+    """Folders of the host at their places; one that the host has not is made, and empty."""
+    for source, target in volumes:
+        if not pathlib.Path(source).is_dir():
+            source = folder / "empty"
+            source.mkdir(exist_ok=True)
+        place = root / target.lstrip("/")
+        place.mkdir(parents=True, exist_ok=True)
+        mount("--rbind", source, place)
+
+
+def make_root(folder, binary, definition, volumes, hosts, ca_path):
+    """The root of the container, out of binds; gone with the namespace.
+
+    `volumes` are (folder of the host, place); `hosts` further lines of /etc/hosts; `ca_path` what
+    the container trusts, or None.
+    """
     root = folder / "root"
     root.mkdir()
     mount("-t", "tmpfs", "none", root)
@@ -84,8 +149,13 @@ def make_root(folder, binary, is_read_only):
     for name in ("awscollector", "healthcheck"):
         (root / name).symlink_to("weir")
     shutil.copytree(IMAGE_ETC, root / "etc")
-    (root / "etc/hosts").write_text("127.0.0.1 localhost\n")
-    if is_read_only:
+    (root / "etc/hosts").write_text("\n".join(["127.0.0.1 localhost", *hosts, ""]))
+    if ca_path is not None:
+        bundle = root / CA_BUNDLE
+        bundle.parent.mkdir(parents=True)
+        shutil.copy(ca_path, bundle)
+    bind_volumes(root, folder, volumes)
+    if definition.get("readonlyRootFilesystem", False):
         mount("-o", "remount,ro", root)
     return root
 
@@ -115,6 +185,12 @@ class Container:
                    for one in self.definition.get("secrets", [])}
         return {**IMAGE_ENVIRONMENT, **launch, **own, **secrets}
 
+    def volumes(self):
+        """(folder of the host, place in the container)."""
+        sources = {one["name"]: one["host"]["sourcePath"] for one in self.task.get("volumes", [])}
+        return [(sources[one["sourceVolume"]], one["containerPath"])
+                for one in self.definition.get("mountPoints", [])]
+
     def command(self):
         return [*(self.definition.get("entryPoint") or ENTRY_POINT),
                 *(self.definition.get("command") or DEFAULT_COMMAND)]
@@ -132,9 +208,9 @@ class Container:
                 wanted = tuple(min(limit, most) for limit in wanted)
             resource.setrlimit(which, wanted)
 
-    def start(self, folder, binary, log, more):
+    def start(self, folder, binary, log, more, hosts=(), ca_path=None):
         """`more`: what this namespace needs to find its AWS; nothing else is added."""
-        self.root = make_root(folder, binary, self.definition.get("readonlyRootFilesystem", False))
+        self.root = make_root(folder, binary, self.definition, self.volumes(), hosts, ca_path)
         self.process = subprocess.Popen(self.inside(self.command()), stdout=log, stderr=log,
                                         env={**self.environment(), **more}, cwd="/",
                                         preexec_fn=self.limit)

@@ -15,6 +15,11 @@ from weir_process import BINARY, clean_environment
 IS_FULL = os.environ.get("WEIR_TEST_FULL") == "1"
 FOLDER = pathlib.Path(__file__).parent
 DEFINITIONS = ["adot_fargate_sidecar", "adot_ec2_sidecar", "adot_config_from_ssm"]
+# Each names one more of the presets, and differs in nothing else that matters to I/O.
+PRESET_DEFINITIONS = ["adot_xray", "adot_cloudwatch", "adot_cloudwatch_xray", "adot_amp",
+                      "adot_amp_xray", "adot_amp_prometheus", "adot_amp_xray_prometheus",
+                      "adot_task_metrics", "adot_instance_daemon", "adot_app_runner"]
+ALL_DEFINITIONS = DEFINITIONS + PRESET_DEFINITIONS
 ADOT_IMAGES = ("amazon/aws-otel-collector", "public.ecr.aws/aws-observability/aws-otel-collector")
 
 
@@ -40,19 +45,30 @@ def collector_of(task):
     return found[0]
 
 
-@pytest.mark.parametrize("name", DEFINITIONS)
-def test_only_the_image_changes(io, name, tmp_path):
-    """Command, environment, secrets, ports and health check all mean what they meant."""
+def start_definition(name, io, folder):
     task = json.loads((VECTORS / f"{name}.json").read_text())
     collector = collector_of(task)
     collector["image"] = "weir"
     text = VECTORS / f"{name}.yaml"
     parameters = {one["valueFrom"]: text.read_text() for one in collector.get("secrets", [])}
     run_task({"task": task, "container": collector["name"], "parameters": parameters,
-              "means": read_means(name)}, io, tmp_path)
+              "means": read_means(name)}, io, folder)
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
+def test_only_the_image_changes(io, name, tmp_path):
+    """Command, environment, secrets, ports and health check all mean what they meant."""
+    start_definition(name, io, tmp_path)
+
+
+@pytest.mark.parametrize("preset_io", ["epoll", "uring"] if IS_FULL else ["epoll"])
+@pytest.mark.parametrize("name", PRESET_DEFINITIONS)
+def test_every_preset_does_its_job(preset_io, name, tmp_path):
+    """As above, for each file of the image: what it is there for arrives, value by value."""
+    start_definition(name, preset_io, tmp_path)
+
+
+@pytest.mark.parametrize("name", ALL_DEFINITIONS)
 def test_definitions_name_files_that_the_image_has(name):
     """A path in a command is a path in the image."""
     collector = collector_of(json.loads((VECTORS / f"{name}.json").read_text()))
@@ -95,6 +111,15 @@ def test_own_service_runs(io, launch_type, tmp_path):
              "pipelines": yaml.safe_load(text)["service"]["pipelines"]}
     run_task({"task": task, "container": "weir", "parameters": {"config": text}, "means": means},
              io, tmp_path)
+
+
+def test_every_preset_is_named_by_a_definition():
+    """And so started; the image's own default is started in its tree, by test_image.py."""
+    named = {"/etc/otel-config.yaml"}
+    for name in ALL_DEFINITIONS:
+        collector = collector_of(json.loads((VECTORS / f"{name}.json").read_text()))
+        named |= {word.partition("=")[2] for word in collector.get("command", [])}
+    assert named == {f"/etc/{path.relative_to(IMAGE_ETC)}" for path in IMAGE_ETC.rglob("*.yaml")}
 
 
 def test_module_has_the_same_configuration():

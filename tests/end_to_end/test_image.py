@@ -23,7 +23,17 @@ MIB = 1 << 20
 TREE_MAX_BYTES, PROGRAM_MAX_BYTES = 15 * MIB, 6 * MIB
 
 PRESETS = ["etc/otel-config.yaml", "etc/ecs/ecs-default-config.yaml", "etc/ecs/ecs-xray.yaml",
-           "etc/ecs/ecs-cloudwatch.yaml", "etc/ecs/ecs-cloudwatch-xray.yaml"]
+           "etc/ecs/ecs-cloudwatch.yaml", "etc/ecs/ecs-cloudwatch-xray.yaml",
+           "etc/ecs/ecs-amp.yaml", "etc/ecs/ecs-amp-xray.yaml", "etc/ecs/ecs-amp-prometheus.yaml",
+           "etc/ecs/ecs-amp-xray-prometheus.yaml", "etc/ecs/otel-instance-metrics-config.yaml",
+           "etc/ecs/container-insights/otel-task-metrics-config.yaml",
+           "etc/apprunner/apprunner-default-config.yaml"]
+# What the task definitions that name a preset say, for those that ask for it.
+PRESET_ENVIRONMENT = {
+    "AWS_REGION": "eu-west-1", "AWS_PROMETHEUS_SCRAPING_ENDPOINT": "localhost:9404",
+    "AWS_PROMETHEUS_ENDPOINT":
+        "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write",
+}
 FILES = {
     "awscollector", "healthcheck", "usr/bin/weir", "etc/passwd", "etc/group", "etc/nsswitch.conf",
     image_tree.CA_BUNDLE, "usr/lib/ssl/cert.pem", "usr/share/doc/weir/LICENSE",
@@ -93,7 +103,7 @@ def test_every_preset_is_valid(tree, enter):
     assert sorted(shipped) == sorted(PRESETS)
     for path in shipped:
         result = run_inside(tree, "/awscollector", "validate", f"--config=/{path}",
-                            env={"AWS_REGION": "eu-west-1"})
+                            env=PRESET_ENVIRONMENT)
         assert result.returncode == 0, (path, result.stderr)
 
 
