@@ -29,7 +29,9 @@ class Target:
         self.udp = host.namespace.call(self.bind, socket.SOCK_DGRAM, UDP_PORT)
         self.tcp = host.namespace.call(self.bind, socket.SOCK_STREAM, TCP_PORT)
         self.http = host.namespace.call(self.bind, socket.SOCK_STREAM, CHECK_PORT)
-        for serve in (self.keep_datagrams, self.keep_streams, self.answer_checks):
+        self.reader = threading.Thread(target=self.keep_datagrams, daemon=True)
+        self.reader.start()
+        for serve in (self.keep_streams, self.answer_checks):
             threading.Thread(target=serve, daemon=True).start()
 
     def bind(self, kind, port):
@@ -73,6 +75,8 @@ class Target:
         for bound in (self.udp, self.tcp):
             with contextlib.suppress(OSError):  # not connected; it wakes the reader all the same
                 bound.shutdown(socket.SHUT_RDWR)
+            if bound is self.udp:
+                self.reader.join()  # while it reads, the port is still taken
             bound.close()
 
 
