@@ -70,6 +70,18 @@ int http_headers_add(struct http_headers *headers, struct arena *texts, struct s
     return 0;
 }
 
+bool http_headers_has(const struct http_headers *headers, const char *name)
+{
+    size_t len = strlen(name);
+    for (size_t i = 0; i < headers->count; i++) {
+        const char *line = headers->lines[i];
+        if (strncasecmp(line, name, len) == 0 && (line[len] == ':' || line[len] == ';')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int http_headers_read(struct config_reader *r, struct arena *texts, size_t room,
                       const char *const *reserved, struct http_headers *out)
 {

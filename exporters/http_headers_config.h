@@ -34,3 +34,6 @@ WEIR_MUST_USE int http_headers_read(struct config_reader *r, struct arena *texts
 /* Appends a header of our own; there must be room. 0 or -ENOMEM. */
 WEIR_MUST_USE int http_headers_add(struct http_headers *headers, struct arena *texts,
                                    struct slice name, struct slice value);
+
+/* Is there one of that name, in any case? */
+bool http_headers_has(const struct http_headers *headers, const char *name);

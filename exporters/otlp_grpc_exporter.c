@@ -17,6 +17,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/engine/config.h"
+#include "exporters/batch_pieces.h"
 #include "exporters/exporter_bounds.h"
 #include "exporters/otlp_grpc_config.h"
 #include "exporters/otlp_grpc_response.h"
@@ -34,12 +35,10 @@ struct otlp_grpc_exporter;
 struct otlp_grpc_slot {
     struct grpc_client_call call;
     struct otlp_grpc_exporter *exporter;
-    struct send_slot *send; /* borrowed from the sender while under way */
-    struct iovec *pieces;   /* owned array; borrows from the parts, or from `body` */
-    size_t piece_count;
-    size_t piece_capacity;
-    struct bytes body; /* compressed */
-    char *secret;      /* owned, wiped: what the authenticator shows; NULL without one */
+    struct send_slot *send;     /* borrowed from the sender while under way */
+    struct batch_pieces pieces; /* the parts, or `body` */
+    struct bytes body;          /* compressed */
+    char *secret;               /* owned, wiped: what the authenticator shows; NULL without one */
     bool is_encoded;
 };
 
@@ -60,54 +59,17 @@ static struct otlp_grpc_exporter *exporter_of(struct exporter *base)
 
 /* --- encoding --------------------------------------------------------------------------------- */
 
-static int reserve_pieces(struct otlp_grpc_slot *slot, size_t count)
-{
-    if (count <= slot->piece_capacity) {
-        return 0;
-    }
-    struct iovec *grown = mem_resize(slot->pieces, count * sizeof(grown[0]));
-    if (grown == NULL) {
-        return -ENOMEM;
-    }
-    slot->pieces = grown;
-    slot->piece_capacity = count;
-    return 0;
-}
-
-/* The parts, each where it lies. */
-static int list_parts(struct otlp_grpc_slot *slot, const struct batch *batch)
-{
-    int err = reserve_pieces(slot, batch->part_count > 0 ? batch->part_count : 1);
-    if (err != 0) {
-        return err;
-    }
-    for (uint32_t i = 0; i < batch->part_count; i++) {
-        const struct part *part = &batch->parts[i];
-        if (part->encoding != PART_OTLP) {
-            return FAULT_UNSUPPORTED;
-        }
-        union {
-            const void *bytes;
-            void *base; /* an iovec has no const; nobody writes there */
-        } address = {.bytes = part->bytes.ptr};
-        slot->pieces[i] = (struct iovec){.iov_base = address.base, .iov_len = part->bytes.len};
-    }
-    slot->piece_count = batch->part_count;
-    return 0;
-}
-
 static int encode(struct otlp_grpc_slot *slot, const struct batch *batch)
 {
     enum compress_kind kind = slot->exporter->config.compression;
-    int err = list_parts(slot, batch);
+    int err = batch_pieces_list(&slot->pieces, batch);
     if (err != 0 || kind == COMPRESS_NONE) {
         return err;
     }
     bytes_clear(&slot->body);
-    err = compress_iov(kind, slot->pieces, slot->piece_count, &slot->body);
+    err = compress_iov(kind, slot->pieces.items, slot->pieces.count, &slot->body);
     if (err == 0) {
-        slot->pieces[0] = (struct iovec){.iov_base = slot->body.ptr, .iov_len = slot->body.len};
-        slot->piece_count = 1;
+        batch_pieces_replace(&slot->pieces, bytes_slice(&slot->body));
     }
     return err;
 }
@@ -150,15 +112,6 @@ static void otlp_grpc_on_done(struct grpc_client_call *call,
     sender_done(slot->send, &outcome);
 }
 
-static uint64_t count_bytes(const struct otlp_grpc_slot *slot)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < slot->piece_count; i++) {
-        bytes += slot->pieces[i].iov_len;
-    }
-    return bytes;
-}
-
 static int otlp_grpc_send(struct sender *sender, struct send_slot *send)
 {
     static const char *const paths[SIGNAL_COUNT] = {
@@ -183,13 +136,13 @@ static int otlp_grpc_send(struct sender *sender, struct send_slot *send)
     slot->send = send;
     slot->call.path = paths[send->batch->signal];
     slot->call.encoding = exporter->config.encoding;
-    slot->call.pieces = slot->pieces;
-    slot->call.piece_count = slot->piece_count;
+    slot->call.pieces = slot->pieces.items;
+    slot->call.piece_count = slot->pieces.count;
     slot->call.timeout_ns = sender_attempt_timeout_ns(sender);
     slot->call.on_done = otlp_grpc_on_done;
     int err = grpc_client_start(exporter->client, &slot->call);
     if (err == 0) {
-        counter_add(&exporter->common.base.stats.request_bytes, count_bytes(slot));
+        counter_add(&exporter->common.base.stats.request_bytes, batch_pieces_bytes(&slot->pieces));
     }
     return err;
 }
@@ -237,7 +190,7 @@ static void otlp_grpc_close(struct exporter *base)
     otlp_grpc_tls_close(exporter->tls);
     uint32_t count = exporter->slots != NULL ? exporter->config.sender.consumer_count : 0;
     for (uint32_t i = 0; i < count; i++) {
-        mem_free(exporter->slots[i].pieces);
+        batch_pieces_fini(&exporter->slots[i].pieces);
         bytes_fini(&exporter->slots[i].body);
         forget_secret(&exporter->slots[i]);
         mem_free(exporter->slots[i].secret);

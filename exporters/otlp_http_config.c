@@ -7,14 +7,13 @@
 #include "exporters/otlp_http_config.h"
 
 #include <errno.h>
-#include <strings.h>
+#include <string.h>
 
 #include "core/base/bounds.h"
 #include "core/base/clock.h"
 #include "core/engine/config.h"
 #include "exporters/exporter_auth.h"
 #include "exporters/http_client_config.h"
-#include "io/io_bounds.h"
 
 #define TEXTS_CHUNK_BYTES 4096
 #define TEXTS_MAX_BYTES CONFIG_VALUE_MAX_BYTES
@@ -127,101 +126,22 @@ static void read_encoding(struct config_reader *r, struct otlp_http_config *out)
 
 /* --- headers ---------------------------------------------------------------------------------- */
 
-/* RFC 9110: a token. */
-static bool is_header_name(struct slice name)
-{
-    static const char marks[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < name.len; i++) {
-        uint8_t c = name.ptr[i];
-        bool is_letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-        bool is_digit = c >= '0' && c <= '9';
-        if (!is_letter && !is_digit && memchr(marks, c, sizeof(marks) - 1) == NULL) {
-            return false;
-        }
-    }
-    return name.len > 0;
-}
-
-/* Nothing that would end the line. */
-static bool is_header_value(struct slice value)
-{
-    for (size_t i = 0; i < value.len; i++) {
-        if ((value.ptr[i] < 0x20 && value.ptr[i] != '\t') || value.ptr[i] == 0x7F) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static int add_header(struct otlp_http_config *out, struct slice name, struct slice value)
-{
-    ASSERT(out->header_count < HTTP_HEADERS_MAX);
-    /* "Name;" is how an empty value is spelt: "Name:" would take the header away. */
-    const char *head = join(&out->texts, name, value.len == 0 ? ";" : ": ");
-    if (head == NULL) {
-        return -ENOMEM;
-    }
-    const char *tail = http_text_copy(&out->texts, value);
-    const char *line = tail == NULL ? NULL : join(&out->texts, slice_of_text(head), tail);
-    if (line == NULL) {
-        return -ENOMEM;
-    }
-    out->headers[out->header_count] = line;
-    out->header_count++;
-    return 0;
-}
-
-static bool has_header(const struct otlp_http_config *config, const char *name)
-{
-    size_t len = strlen(name);
-    for (size_t i = 0; i < config->header_count; i++) {
-        const char *line = config->headers[i];
-        if (strncasecmp(line, name, len) == 0 && (line[len] == ':' || line[len] == ';')) {
-            return true;
-        }
-    }
-    return false;
-}
+/* Of our own; and an authenticator's. */
+#define HEADERS_ROOM 4
 
 /* What the user spelt out wins, as in the Collector. */
 static int add_own_header(struct otlp_http_config *out, const char *name, const char *value)
 {
-    if (has_header(out, name)) {
+    if (http_headers_has(&out->headers, name)) {
         return 0;
     }
-    return add_header(out, slice_of_text(name), slice_of_text(value));
-}
-
-/* Room is kept for the three headers of our own, and an authenticator's. */
-static int read_user_headers(struct config_reader *r, struct otlp_http_config *out)
-{
-    struct config_items items = config_open_map(r, "headers");
-    struct slice name;
-    struct slice value;
-    while (config_next_pair(&items, &name, &value)) {
-        if (!is_header_name(name) || !is_header_value(value)) {
-            config_refuse(r, "headers", "a header's name must be a token and its value one line");
-            continue;
-        }
-        if (out->header_count == HTTP_HEADERS_MAX - 4) {
-            config_refuse(r, "headers", "at most %d headers fit", HTTP_HEADERS_MAX - 4);
-            return 0;
-        }
-        int err = add_header(out, name, value);
-        if (err != 0) {
-            return err;
-        }
-    }
-    return 0;
+    return http_headers_add(&out->headers, &out->texts, slice_of_text(name), slice_of_text(value));
 }
 
 static int read_headers(struct config_reader *r, struct otlp_http_config *out)
 {
-    out->headers = arena_alloc_array(&out->texts, HTTP_HEADERS_MAX, sizeof(out->headers[0]));
-    if (out->headers == NULL) {
-        return -ENOMEM;
-    }
-    int err = read_user_headers(r, out);
+    static const char *const reserved[] = {NULL};
+    int err = http_headers_read(r, &out->texts, HEADERS_ROOM, reserved, &out->headers);
     if (err == 0) {
         const char *type = out->is_json ? "application/json" : "application/x-protobuf";
         err = add_own_header(out, "Content-Type", type);

@@ -13,6 +13,7 @@
 #include "core/base/arena.h"
 #include "core/base/defs.h"
 #include "core/model/part.h"
+#include "exporters/http_headers_config.h"
 #include "exporters/sender.h"
 #include "io/http_client.h"
 
@@ -21,8 +22,7 @@ struct config_reader;
 struct otlp_http_config {
     struct arena texts;             /* owned; all strings below */
     const char *urls[SIGNAL_COUNT]; /* NULL for a signal without an endpoint */
-    const char **headers;           /* "Name: value", ours and the user's */
-    size_t header_count;
+    struct http_headers headers;    /* ours and the user's */
     bool is_json;
     enum compress_kind compression;
     struct http_client_options client;

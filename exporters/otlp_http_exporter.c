@@ -21,6 +21,7 @@
 #include "core/otlp/proto/collector_logs.pb-c.h"
 #include "core/otlp/proto/collector_metrics.pb-c.h"
 #include "core/otlp/proto/collector_trace.pb-c.h"
+#include "exporters/batch_pieces.h"
 #include "exporters/exporter_bounds.h"
 #include "exporters/http_client_config.h"
 #include "exporters/http_post.h"
@@ -43,11 +44,9 @@ struct otlp_http_exporter;
 struct otlp_http_slot {
     struct http_post post;
     struct otlp_http_exporter *exporter;
-    struct send_slot *send; /* borrowed from the sender while under way */
-    struct iovec *pieces;   /* owned array; borrows from the parts, or from `body` */
-    size_t piece_count;
-    size_t piece_capacity;
-    struct bytes body; /* compressed or JSON */
+    struct send_slot *send;     /* borrowed from the sender while under way */
+    struct batch_pieces pieces; /* the parts, or `body` */
+    struct bytes body;          /* compressed or JSON */
     bool is_encoded;
 };
 
@@ -67,56 +66,13 @@ static struct otlp_http_exporter *exporter_of(struct exporter *base)
 
 /* --- encoding --------------------------------------------------------------------------------- */
 
-static void use_body(struct otlp_http_slot *slot)
-{
-    ASSERT(slot->piece_capacity > 0);
-    slot->pieces[0] = (struct iovec){.iov_base = slot->body.ptr, .iov_len = slot->body.len};
-    slot->piece_count = 1;
-}
-
-static int reserve_pieces(struct otlp_http_slot *slot, size_t count)
-{
-    if (count <= slot->piece_capacity) {
-        return 0;
-    }
-    struct iovec *grown = mem_resize(slot->pieces, count * sizeof(grown[0]));
-    if (grown == NULL) {
-        return -ENOMEM;
-    }
-    slot->pieces = grown;
-    slot->piece_capacity = count;
-    return 0;
-}
-
-/* The parts, each where it lies. */
-static int list_parts(struct otlp_http_slot *slot, const struct batch *batch)
-{
-    int err = reserve_pieces(slot, batch->part_count > 0 ? batch->part_count : 1);
-    if (err != 0) {
-        return err;
-    }
-    for (uint32_t i = 0; i < batch->part_count; i++) {
-        const struct part *part = &batch->parts[i];
-        if (part->encoding != PART_OTLP) {
-            return FAULT_UNSUPPORTED;
-        }
-        union {
-            const void *bytes;
-            void *base; /* an iovec has no const; nobody writes there */
-        } address = {.bytes = part->bytes.ptr};
-        slot->pieces[i] = (struct iovec){.iov_base = address.base, .iov_len = part->bytes.len};
-    }
-    slot->piece_count = batch->part_count;
-    return 0;
-}
-
 static int compress_pieces(struct otlp_http_slot *slot)
 {
     bytes_clear(&slot->body);
-    int err = compress_iov(slot->exporter->config.compression, slot->pieces, slot->piece_count,
-                           &slot->body);
+    int err = compress_iov(slot->exporter->config.compression, slot->pieces.items,
+                           slot->pieces.count, &slot->body);
     if (err == 0) {
-        use_body(slot);
+        batch_pieces_replace(&slot->pieces, bytes_slice(&slot->body));
     }
     return err;
 }
@@ -124,12 +80,12 @@ static int compress_pieces(struct otlp_http_slot *slot)
 /* All pieces in a row: where they lie when there is one, else in `scratch`. */
 static int gather(const struct otlp_http_slot *slot, struct bytes *scratch, struct slice *out)
 {
-    if (slot->piece_count == 1) {
-        *out = slice_of(slot->pieces[0].iov_base, slot->pieces[0].iov_len);
+    if (slot->pieces.count == 1) {
+        *out = slice_of(slot->pieces.items[0].iov_base, slot->pieces.items[0].iov_len);
         return 0;
     }
-    for (size_t i = 0; i < slot->piece_count; i++) {
-        bytes_append(scratch, slot->pieces[i].iov_base, slot->pieces[i].iov_len);
+    for (size_t i = 0; i < slot->pieces.count; i++) {
+        bytes_append(scratch, slot->pieces.items[i].iov_base, slot->pieces.items[i].iov_len);
     }
     *out = bytes_slice(scratch);
     return scratch->err;
@@ -154,7 +110,7 @@ static int encode_json(struct otlp_http_slot *slot, enum signal signal)
     bytes_fini(&scratch);
     arena_reset(&slot->exporter->arena);
     if (err == 0) {
-        use_body(slot);
+        batch_pieces_replace(&slot->pieces, bytes_slice(&slot->body));
     }
     return err;
 }
@@ -172,7 +128,7 @@ static int compress_json(struct otlp_http_slot *slot)
 static int encode(struct otlp_http_slot *slot, const struct batch *batch)
 {
     const struct otlp_http_config *config = &slot->exporter->config;
-    int err = list_parts(slot, batch);
+    int err = batch_pieces_list(&slot->pieces, batch);
     if (err == 0 && config->is_json) {
         err = encode_json(slot, batch->signal);
         if (err == 0 && config->compression != COMPRESS_NONE) {
@@ -207,15 +163,6 @@ static void otlp_http_on_done(struct http_post *post, const struct http_result *
     sender_done(slot->send, &outcome);
 }
 
-static uint64_t count_bytes(const struct otlp_http_slot *slot)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < slot->piece_count; i++) {
-        bytes += slot->pieces[i].iov_len;
-    }
-    return bytes;
-}
-
 static int otlp_http_send(struct sender *sender, struct send_slot *send)
 {
     struct otlp_http_exporter *exporter = exporter_of(sender->exporter);
@@ -235,15 +182,15 @@ static int otlp_http_send(struct sender *sender, struct send_slot *send)
     slot->send = send;
     slot->post = (struct http_post){
         .url_index = send->batch->signal,
-        .body = slot->pieces,
-        .body_count = slot->piece_count,
+        .body = slot->pieces.items,
+        .body_count = slot->pieces.count,
         .timeout_ms = timeout_ns / CLOCK_NS_PER_MS + (timeout_ns % CLOCK_NS_PER_MS != 0 ? 1 : 0),
         .response_max_bytes = OTLP_HTTP_RESPONSE_MAX_BYTES,
         .on_done = otlp_http_on_done,
     };
     int err = http_poster_start(exporter->poster, &slot->post);
     if (err == 0) {
-        counter_add(&exporter->common.base.stats.request_bytes, count_bytes(slot));
+        counter_add(&exporter->common.base.stats.request_bytes, batch_pieces_bytes(&slot->pieces));
     }
     return err;
 }
@@ -282,7 +229,7 @@ static void otlp_http_close(struct exporter *base)
     http_poster_close(exporter->poster);
     uint32_t count = exporter->slots != NULL ? exporter->config.sender.consumer_count : 0;
     for (uint32_t i = 0; i < count; i++) {
-        mem_free(exporter->slots[i].pieces);
+        batch_pieces_fini(&exporter->slots[i].pieces);
         bytes_fini(&exporter->slots[i].body);
     }
     mem_free(exporter->slots);
@@ -298,8 +245,8 @@ static struct http_poster_options poster_options(const struct otlp_http_exporter
         .auth = exporter->auth,
         .urls = exporter->config.urls,
         .url_count = SIGNAL_COUNT,
-        .headers = exporter->config.headers,
-        .header_count = exporter->config.header_count,
+        .headers = exporter->config.headers.lines,
+        .header_count = exporter->config.headers.count,
     };
 }
 
