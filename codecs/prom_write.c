@@ -18,9 +18,9 @@
 #include "codecs/prom_write_wire.h"
 #include "core/base/bounds.h"
 #include "core/base/fault.h"
+#include "core/otlp/otlp_metrics.h"
 #include "core/otlp/otlp_point.h"
 #include "core/otlp/pb_decode.h"
-#include "core/otlp/pb_wire.h"
 
 #define METRICS PROM_WRITE_METRICS
 #define COMMON(name) Opentelemetry__Proto__Common__V1__##name
@@ -33,8 +33,6 @@
 #define PIECE_MAX_BYTES (64 * 1024 * 1024)
 /* Help and unit of a metric. */
 #define TEXT_MAX_BYTES (1024 * 1024)
-/* MetricsData.resource_metrics */
-#define RESOURCE_METRICS_FIELD 1
 
 int prom_write_init(struct prom_write *pw, const struct prom_write_options *options,
                     uint64_t hash_seed)
@@ -387,8 +385,9 @@ static void put_target_info(struct prom_write *pw, const struct target *target)
     }
 }
 
-static void take_resource(struct prom_write *pw, const struct METRICS(ResourceMetrics) * rm)
+static void take_resource(void *owner, const struct METRICS(ResourceMetrics) * rm)
 {
+    struct prom_write *pw = owner;
     const struct prom_write_options *options = pw->options;
     struct target target = target_of(rm);
     pw->latest_unix_ns = 0;
@@ -409,37 +408,6 @@ static void take_resource(struct prom_write *pw, const struct METRICS(ResourceMe
 
 /* --- in --------------------------------------------------------------------------------------- */
 
-static int take_resource_bytes(struct prom_write *pw, struct slice bytes)
-{
-    arena_reset(&pw->tree);
-    ProtobufCMessage *message = NULL;
-    int err = pb_decode(&opentelemetry__proto__metrics__v1__resource_metrics__descriptor, bytes,
-                        &pw->tree, NULL, &message);
-    if (err == 0) {
-        take_resource(pw, (const struct METRICS(ResourceMetrics) *)(const void *)message);
-    }
-    return err;
-}
-
-static int take_request(struct prom_write *pw, struct slice request)
-{
-    struct pb_reader in = pb_reader_of(request);
-    int err = 0;
-    while (err == 0 && in.pos != in.end) {
-        uint32_t number = 0;
-        uint32_t wire_type = 0;
-        struct slice field;
-        err = pb_read_tag(&in, &number, &wire_type);
-        if (err == 0 && number == RESOURCE_METRICS_FIELD && wire_type == PB_WIRE_BYTES) {
-            err = pb_read_bytes(&in, &field);
-            err = err == 0 ? take_resource_bytes(pw, field) : err;
-        } else if (err == 0) {
-            err = pb_skip_field(&in, number, wire_type, PB_DEPTH_MAX);
-        }
-    }
-    return err;
-}
-
 static uint64_t seen_count(const struct prom_write_tally *tally)
 {
     uint64_t count = tally->written_count;
@@ -453,7 +421,7 @@ void prom_write_add(struct prom_write *pw, struct slice request, uint64_t item_c
 {
     ASSERT(!pw->is_sealed);
     uint64_t before = seen_count(&pw->tally);
-    int err = take_request(pw, request);
+    int err = otlp_metrics_each(request, &pw->tree, pw, take_resource);
     uint64_t seen = seen_count(&pw->tally) - before;
     if (seen < item_count) {
         /* The rest stood behind the trouble, or was not there. A tree that is too large is no

@@ -13,13 +13,12 @@
 
 #include "codecs/prom_write_wire.h"
 #include "core/base/fault.h"
+#include "core/otlp/otlp_metrics.h"
 #include "core/otlp/pb_decode.h"
 
 #define METRICS PROM_WRITE_METRICS
 #define COMMON(name) Opentelemetry__Proto__Common__V1__##name
 #define NS_PER_MS 1000000
-/* DataPointFlags: the series has ended. */
-#define FLAG_NO_RECORDED_VALUE 1u
 /* OpenMetrics bounds what an exemplar may say. */
 #define EXEMPLAR_MAX_CHARACTERS 128
 /* Hexadecimal of the longest id. */
@@ -38,38 +37,6 @@ struct series_name {
     struct slice reserved; /* "le" or "quantile"; empty for neither */
     struct slice value;    /* of that label */
 };
-
-/* A point of any kind, without its value. Borrows from the decoded tree. */
-struct point_head {
-    struct COMMON(KeyValue) *const *attributes;
-    size_t attribute_count;
-    uint64_t time_unix_ns;
-    uint32_t flags;
-};
-
-#define HEAD_OF(point)                                                                             \
-    ((struct point_head){.attributes = (point)->attributes,                                        \
-                         .attribute_count = (point)->n_attributes,                                 \
-                         .time_unix_ns = (point)->time_unix_nano,                                  \
-                         .flags = (point)->flags})
-
-static struct point_head head_at(const struct METRICS(Metric) * m, size_t index)
-{
-    switch ((int)m->data_case) { /* wire values */
-    case OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_GAUGE:
-        return HEAD_OF(m->gauge->data_points[index]);
-    case OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_SUM:
-        return HEAD_OF(m->sum->data_points[index]);
-    case OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_HISTOGRAM:
-        return HEAD_OF(m->histogram->data_points[index]);
-    case OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_EXPONENTIAL_HISTOGRAM:
-        return HEAD_OF(m->exponential_histogram->data_points[index]);
-    case OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_SUMMARY:
-        return HEAD_OF(m->summary->data_points[index]);
-    default:
-        return (struct point_head){0};
-    }
-}
 
 static int64_t ms_of(uint64_t unix_ns)
 {
@@ -366,14 +333,14 @@ static enum prom_reserved reserved_by(const struct METRICS(Metric) * m)
 
 uint64_t prom_write_point_time_ns(const struct METRICS(Metric) * metric, size_t index)
 {
-    return head_at(metric, index).time_unix_ns;
+    return otlp_point_head_at(metric, index).time_unix_ns;
 }
 
 int prom_write_point(struct prom_write *pw, const struct METRICS(Metric) * metric, size_t index)
 {
-    struct point_head head = head_at(metric, index);
+    struct otlp_point_head head = otlp_point_head_at(metric, index);
     struct point_now now = {.time_ms = ms_of(head.time_unix_ns),
-                            .has_ended = (head.flags & FLAG_NO_RECORDED_VALUE) != 0};
+                            .has_ended = (head.flags & OTLP_POINT_NO_RECORDED_VALUE) != 0};
     struct prom_labels_mark mark = prom_labels_mark(&pw->labels);
     arena_reset(&pw->scratch);
     prom_labels_add_attributes(&pw->labels, PROM_LABEL_POINT, head.attributes, head.attribute_count,

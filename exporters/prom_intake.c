@@ -13,19 +13,14 @@
 
 #include "codecs/prom_name.h"
 #include "core/base/fault.h"
+#include "core/otlp/otlp_metrics.h"
 #include "core/otlp/otlp_point.h"
 #include "core/otlp/pb_decode.h"
-#include "core/otlp/pb_wire.h"
-#include "core/otlp/proto/metrics.pb-c.h"
 #include "exporters/exporter_bounds.h"
 
 #define COMMON(name) Opentelemetry__Proto__Common__V1__##name
 #define ARENA_FIRST_BYTES (64 * 1024)
 #define NAME_MAX_BYTES 65536
-/* MetricsData.resource_metrics */
-#define RESOURCE_METRICS_FIELD 1
-/* DataPointFlags: the series has ended. */
-#define FLAG_NO_RECORDED_VALUE 1u
 
 int prom_intake_init(struct prom_intake *intake, struct prom_registry *registry,
                      const struct prom_intake_options *options)
@@ -48,13 +43,6 @@ void prom_intake_fini(struct prom_intake *intake)
 
 /* --- one point -------------------------------------------------------------------------------- */
 
-/* A point of any kind, without its value. Borrows from the decoded tree. */
-struct point_head {
-    struct COMMON(KeyValue) *const *attributes;
-    size_t attribute_count;
-    uint32_t flags;
-};
-
 /* The metric under way. */
 struct metric_now {
     const struct PROM_METRICS(Metric) * metric;
@@ -76,7 +64,7 @@ static void book(struct prom_intake *intake, uint64_t count, int err)
 
 /* The series of a point, made if need be. */
 static int find_series(struct prom_intake *intake, const struct metric_now *now,
-                       const struct point_head *head, struct prom_series **out)
+                       const struct otlp_point_head *head, struct prom_series **out)
 {
     struct prom_labels_mark mark = prom_labels_mark(&intake->labels);
     prom_labels_add_attributes(&intake->labels, PROM_LABEL_POINT, head->attributes,
@@ -111,11 +99,11 @@ static int add_value(struct prom_value *value, const struct metric_now *now, siz
 }
 
 static void take_point(struct prom_intake *intake, const struct metric_now *now,
-                       const struct point_head *head, size_t index)
+                       const struct otlp_point_head *head, size_t index)
 {
     struct prom_series *series = NULL;
     int err = find_series(intake, now, head, &series);
-    bool has_ended = (head->flags & FLAG_NO_RECORDED_VALUE) != 0;
+    bool has_ended = (head->flags & OTLP_POINT_NO_RECORDED_VALUE) != 0;
     if (err == 0 && !has_ended) {
         err = add_value(&series->value, now, index);
     }
@@ -126,29 +114,6 @@ static void take_point(struct prom_intake *intake, const struct metric_now *now,
 }
 
 /* --- one metric ------------------------------------------------------------------------------- */
-
-#define HEAD_OF(point)                                                                             \
-    ((struct point_head){.attributes = (point)->attributes,                                        \
-                         .attribute_count = (point)->n_attributes,                                 \
-                         .flags = (point)->flags})
-
-static struct point_head head_at(const struct PROM_METRICS(Metric) * m, size_t index)
-{
-    switch ((int)m->data_case) { /* wire values */
-    case OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_GAUGE:
-        return HEAD_OF(m->gauge->data_points[index]);
-    case OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_SUM:
-        return HEAD_OF(m->sum->data_points[index]);
-    case OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_HISTOGRAM:
-        return HEAD_OF(m->histogram->data_points[index]);
-    case OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_EXPONENTIAL_HISTOGRAM:
-        return HEAD_OF(m->exponential_histogram->data_points[index]);
-    case OPENTELEMETRY__PROTO__METRICS__V1__METRIC__DATA_SUMMARY:
-        return HEAD_OF(m->summary->data_points[index]);
-    default:
-        return (struct point_head){0};
-    }
-}
 
 /* What the kind of a metric means here. */
 struct metric_shape {
@@ -255,7 +220,7 @@ static void take_metric(struct prom_intake *intake, const struct PROM_METRICS(Me
         return;
     }
     for (size_t i = 0; i < shape.point_count; i++) {
-        struct point_head head = head_at(m, i);
+        struct otlp_point_head head = otlp_point_head_at(m, i);
         take_point(intake, &now, &head, i);
     }
     prom_registry_tidy(intake->registry, now.entry);
@@ -390,9 +355,9 @@ static void show_target(struct prom_intake *intake, const struct target *target,
     prom_registry_tidy(intake->registry, entry);
 }
 
-static void take_resource(struct prom_intake *intake,
-                          const struct PROM_METRICS(ResourceMetrics) * rm)
+static void take_resource(void *owner, const struct PROM_METRICS(ResourceMetrics) * rm)
 {
+    struct prom_intake *intake = owner;
     struct COMMON(KeyValue) *const *pairs = rm->resource != NULL ? rm->resource->attributes : NULL;
     size_t count = rm->resource != NULL ? rm->resource->n_attributes : 0;
     const struct prom_intake_options *options = intake->options;
@@ -417,44 +382,14 @@ static void take_resource(struct prom_intake *intake,
 
 /* --- parts ------------------------------------------------------------------------------------ */
 
-static int take_resource_bytes(struct prom_intake *intake, struct slice bytes)
-{
-    arena_reset(&intake->arena);
-    ProtobufCMessage *message = NULL;
-    int err = pb_decode(&opentelemetry__proto__metrics__v1__resource_metrics__descriptor, bytes,
-                        &intake->arena, NULL, &message);
-    if (err == 0) {
-        take_resource(intake, (const struct PROM_METRICS(ResourceMetrics) *)(const void *)message);
-    }
-    return err;
-}
-
-static int take_part(struct prom_intake *intake, struct slice bytes)
-{
-    struct pb_reader in = pb_reader_of(bytes);
-    int err = 0;
-    while (err == 0 && in.pos != in.end) {
-        uint32_t number = 0;
-        uint32_t wire_type = 0;
-        struct slice field;
-        err = pb_read_tag(&in, &number, &wire_type);
-        if (err == 0 && number == RESOURCE_METRICS_FIELD && wire_type == PB_WIRE_BYTES) {
-            err = pb_read_bytes(&in, &field);
-            err = err == 0 ? take_resource_bytes(intake, field) : err;
-        } else if (err == 0) {
-            err = pb_skip_field(&in, number, wire_type, PB_DEPTH_MAX);
-        }
-    }
-    return err;
-}
-
 struct prom_tally prom_intake_part(struct prom_intake *intake, const struct part *part,
                                    uint64_t now_mono_ns)
 {
     intake->now_mono_ns = now_mono_ns;
     intake->tally = (struct prom_tally){0};
     bool is_ours = part->encoding == PART_OTLP && part->signal == SIGNAL_METRICS;
-    int err = is_ours ? take_part(intake, part->bytes) : FAULT_UNSUPPORTED;
+    int err = is_ours ? otlp_metrics_each(part->bytes, &intake->arena, intake, take_resource)
+                      : FAULT_UNSUPPORTED;
     struct prom_tally *t = &intake->tally;
     uint64_t seen_count = t->delivered_count + t->rejected_count + t->memory_count;
     if (seen_count < part->item_count) {
