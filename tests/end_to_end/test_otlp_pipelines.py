@@ -297,10 +297,15 @@ def test_memory_limit_changes_with_a_reload(start_otlp, grpc_upstream):
     def limit():
         return weir.metrics()["weir_telemetry_max_bytes"]
 
+    def held():
+        return weir.metrics()["weir_telemetry_held_bytes"][0][1]
+
     with start_otlp({"otlp": otlp_grpc(grpc_upstream)}) as weir:
         assert export(weir, "traces", large).code == 0
         share = limit()
         for limit_mib, code in [(3, UNAVAILABLE), (64, 0), (2, UNAVAILABLE)]:
+            # What was taken counts until the upstream has answered for it.
+            wait_until(lambda: held() < 1 << 20, what="room for a small request")
             assert weir.reload(limited(limit_mib))["event"] == "reloaded"
             assert limit() == [({}, (limit_mib - 1) << 20)]
             assert weir.events("memory")[-1]["by_memory_limiter"] is True
