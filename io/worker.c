@@ -58,6 +58,16 @@ static void pin(const struct worker *worker)
     (void)pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
 }
 
+/* A batch thread has the same share as any other; all it lacks is the right to preempt. */
+static void choose_policy(const struct worker *worker)
+{
+    const struct sched_param none = {0};
+    if (worker->yields_cpu) {
+        /* Where it is refused, others wait now and then while this thread sends. */
+        (void)sched_setscheduler(0, SCHED_BATCH, &none);
+    }
+}
+
 static void publish(struct worker *worker)
 {
     struct loop_stats stats;
@@ -83,6 +93,7 @@ static void *worker_main(void *argument)
 {
     struct worker *worker = argument;
     pin(worker);
+    choose_policy(worker);
     worker->open_fault = loop_open(&worker->loop_options, &worker->loop, &worker->backend_text);
     (void)sem_post(&worker->ready);
     if (worker->open_fault != 0) {
@@ -112,6 +123,7 @@ int worker_start(struct worker *worker, const struct worker_options *options)
         .name = options->name,
         .id = options->id,
         .cpu = options->cpu,
+        .yields_cpu = options->yields_cpu,
         .loop_options = options->loop,
         .backend_text = "",
     };

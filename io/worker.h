@@ -42,6 +42,8 @@ struct worker_options {
     uint32_t id;      /* index among its kind */
     struct loop_options loop;
     int cpu; /* pin to it, or -1 */
+    /* When it wakes up, whoever has the CPU keeps it until it sleeps or its slice is over. */
+    bool yields_cpu;
 };
 
 struct worker {
@@ -50,6 +52,7 @@ struct worker {
     const char *backend_text; /* which I/O and why; static or the loop's */
     uint32_t id;
     int cpu;
+    bool yields_cpu;
     int open_fault; /* why the loop could not be opened */
     struct loop_options loop_options;
     struct worker_hook *hooks[WORKER_HOOKS_MAX]; /* borrowed */

@@ -2,6 +2,8 @@
 """weir's own pages: self-metrics, status, readiness, and the health check."""
 
 import json
+import os
+import pathlib
 import signal
 import socket
 
@@ -74,6 +76,15 @@ def test_status_page(running):
     backend = {"epoll": "epoll", "uring": "io_uring"}[running.io]
     shards = [thread for thread in status["threads"] if thread["name"].startswith("shard")]
     assert all(running.io in shard["io"] or backend in shard["io"] for shard in shards)
+
+
+def test_egress_never_takes_the_cpu_from_a_shard_by_waking_up(running):
+    policies = {}
+    for task in pathlib.Path(f"/proc/{running.process.pid}/task").iterdir():
+        name = (task / "comm").read_text().strip()
+        policies[name] = os.sched_getscheduler(int(task.name))
+    assert policies["egress-0"] == os.SCHED_BATCH
+    assert policies["shard-0"] == os.SCHED_OTHER
 
 
 def test_html_page_and_unknown_paths(running):

@@ -171,6 +171,29 @@ static void test_pinning_to_a_cpu_holds_and_to_none_does_no_harm(void **state)
     worker_stop(&worker);
 }
 
+static void read_policy(struct worker *worker, void *argument)
+{
+    (void)worker;
+    *(int *)argument = sched_getscheduler(0);
+}
+
+static void test_who_yields_the_cpu_has_the_batch_policy(void **state)
+{
+    (void)state;
+    static struct worker worker;
+    static const int policies[] = {[false] = SCHED_OTHER, [true] = SCHED_BATCH};
+    for (int yields_cpu = 0; yields_cpu < 2; yields_cpu++) {
+        struct worker_options options = options_now();
+        int policy = -1;
+        options.yields_cpu = yields_cpu != 0;
+        assert_int_equal(worker_start(&worker, &options), 0);
+        worker_call(&worker, &policy, read_policy);
+        worker_stop(&worker);
+        assert_int_equal(policy, policies[yields_cpu]);
+    }
+    assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+}
+
 /* --- calls ----------------------------------------------------------------------------------- */
 
 /* Plain fields on purpose: a call must order them for both threads. */
@@ -372,6 +395,7 @@ static int run(const char *name)
         cmocka_unit_test(test_a_busy_worker_may_be_stopped_and_started_at_any_time),
         cmocka_unit_test(test_start_without_memory_leaves_nothing),
         cmocka_unit_test(test_pinning_to_a_cpu_holds_and_to_none_does_no_harm),
+        cmocka_unit_test(test_who_yields_the_cpu_has_the_batch_policy),
         cmocka_unit_test(test_calls_run_in_order_on_the_workers_thread),
         cmocka_unit_test(test_calls_are_not_held_up_by_a_hook_that_always_has_more),
         cmocka_unit_test(test_hook_runs_while_it_has_more_and_then_only_when_woken),

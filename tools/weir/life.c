@@ -229,10 +229,7 @@ static void set_log(const struct life *life, const struct graph *graph)
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
-/*
- * How many bytes of telemetry may be held: what the memory limiters of the current graph say, or a
- * share of the memory there is.
- */
+/* Bytes of telemetry that may be held: what the graph's memory limiters say, or a share of all. */
 static void limit_memory(struct life *life)
 {
     uint64_t total_bytes = 0;
@@ -401,6 +398,8 @@ static int start_worker(struct life *life, struct worker *worker, uint32_t index
         .id = is_shard ? index : 0,
         .cpu = wants_pinning(life) ? cpus_at(index) : -1,
         .loop = {.backend = backend},
+        /* Clients wait for the shards; a batch may leave a moment later. */
+        .yields_cpu = !is_shard,
     };
     int err = worker_start(worker, &options);
     if (err != 0) {
