@@ -17,7 +17,7 @@ import aws_signature
 from aws_signature import Refusal
 from fake_logs import Logs
 from fake_xray import XRay
-from weir_process import wait_until
+from weir_process import free_port, wait_until
 
 KEY_ID, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 REGION = "eu-west-1"
@@ -92,7 +92,7 @@ class FakeAws:
         self.issued = []  # key ids, as handed out
         self.connections = set()
         self.released = threading.Event()
-        self.port = 0
+        self.port = free_port()
         self.server = None
         self.go_up()
 
@@ -107,7 +107,6 @@ class FakeAws:
         self.server = Server(("127.0.0.1", self.port), make_handler(self))
         if self.tls is not None:
             self.server.socket = self.tls.wrap_socket(self.server.socket, server_side=True)
-        self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def go_down(self):
@@ -213,9 +212,9 @@ class FakeAws:
         operation = operation_of(handler, body)
         trouble = self.next_trouble(operation)
         if trouble == HANG:
+            self.note(operation, 0)
             self.released.wait(self.hang_s)
             handler.close_connection = True
-            self.note(operation, 0)
             return
         if isinstance(trouble, tuple):
             status, code = trouble

@@ -10,6 +10,7 @@ import time
 import zstandard
 from google.protobuf import json_format
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as service
+from weir_process import free_port
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -35,7 +36,7 @@ class Sink:
         self.reply = b""  # body of each 200
         self.lock = threading.Lock()
         self.connections = set()
-        self.port = 0
+        self.port = free_port()
         self.server = None
         self.go_up()
 
@@ -46,7 +47,7 @@ class Sink:
         self.go_down()
 
     def go_up(self):
-        """Listens; on the same port as before, if there was one."""
+        """Listens; always on the same port."""
         sink = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -69,7 +70,6 @@ class Sink:
         self.server = Server(("127.0.0.1", self.port), Handler)
         if self.tls is not None:
             self.server.socket = self.tls.wrap_socket(self.server.socket, server_side=True)
-        self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def go_down(self):

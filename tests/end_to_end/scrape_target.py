@@ -10,6 +10,7 @@ import time
 import prometheus_client
 from otlp_sink import Server
 from prometheus_client.exposition import choose_encoder
+from weir_process import free_port
 
 
 class ScrapeTarget:
@@ -25,7 +26,7 @@ class ScrapeTarget:
         self.user = None  # (name, password) where somebody has to say who he is
         self.requests = []  # (path, headers)
         self.lock = threading.Lock()  # of the registry: a page is made while nobody changes it
-        self.port = 0
+        self.port = free_port()
         self.server = None
         self.go_up()
 
@@ -40,7 +41,7 @@ class ScrapeTarget:
         return f"127.0.0.1:{self.port}"
 
     def go_up(self):
-        """Listens; on the same port as before, if there was one."""
+        """Listens; always on the same port."""
         target = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -55,7 +56,6 @@ class ScrapeTarget:
         self.server = Server(("127.0.0.1", self.port), Handler)
         if self.tls is not None:
             self.server.socket = self.tls.wrap_socket(self.server.socket, server_side=True)
-        self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def go_down(self):

@@ -451,8 +451,8 @@ def test_max_retries_bounds_the_attempts(start_aws, aws, name):
 def test_an_outage_loses_nothing_and_repeats_nothing(start_aws, aws, is_full, name, trouble):
     """What AWS failed to answer well was not taken, so every item arrives exactly once."""
     exporters, signal, operation = EXPORTERS[name]
-    exporters = {name: {**exporters[name], "timeout": "500ms"}}
-    aws.hang_s = 1
+    exporters = {name: {**exporters[name], "timeout": "2s"}}
+    aws.hang_s = 4
     seconds = 60 if is_full else 4
     pieces = seconds * 5
     with start_aws(exporters) as weir:
@@ -476,8 +476,8 @@ def test_an_outage_loses_nothing_and_repeats_nothing(start_aws, aws, is_full, na
 def test_unanswered_attempts_are_repeated_and_counted(start_aws, aws, name, trouble):
     """AWS may have taken them: the same documents go again, and only those."""
     exporters, signal, operation = EXPORTERS[name]
-    exporters = {name: {**exporters[name], "timeout": "500ms"}}
-    aws.hang_s = 3
+    exporters = {name: {**exporters[name], "timeout": "2s"}}
+    aws.hang_s = 6
     with start_aws(exporters) as weir:
         post(weir, signal, request_of(signal, 10, 0))
         wait_until(lambda: weir.exporter(name)["items_delivered"] == 10, what="the first")

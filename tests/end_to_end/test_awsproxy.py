@@ -343,7 +343,7 @@ def test_a_reload_replaces_what_changed(start_proxy, aws):
                 wait_until(lambda name=region: ("xray", name) in aws.scopes, what=region)
                 time.sleep(0.5)
         assert caller.others == []
-        assert weir.status()["graphs_draining"] == 0
+        wait_until(lambda: weir.status()["graphs_draining"] == 0, what="the old graphs' end")
         assert [one["id"] for one in weir.status()["receivers"]] == ["otlp", "awsproxy"]
 
 

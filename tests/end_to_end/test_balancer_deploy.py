@@ -170,7 +170,8 @@ def test_a_killed_gateway_takes_only_what_it_held(tmp_path, io):
         with datagrams, SdkLoad(fleet.address, tmp_path / "sdk.log") as sdk:
             wait_until(lambda: fleet.upstream.item_counts["traces"] > 50)
             before = fleet.balancer.counts("statsd")["targets"][killed.name]["datagrams"]
-            time.sleep(2)  # more than a window and its delivery
+            wait_until(lambda: fleet.total(datagrams.NAME, killed) >=
+                       before * datagrams.per_datagram, what="their delivery")
             killed.kill()
             fleet.join(fleet.start(io))
             fleet.balancer.wait_for_state(killed.name, "unhealthy")

@@ -96,6 +96,7 @@ def test_upstream_down_with_a_tiny_queue_holds_the_windows(start, sink):
                       otlphttp(sink, sending_queue=queue))
     with start(settings) as weir:
         with Load(port) as load:
+            wait_until(lambda: weir.exporter("otlphttp")["queue_used"] == 2, what="a full queue")
             time.sleep(1)
             held = weir.exporter("otlphttp")
             assert held["queue_used"] == held["queue_capacity"] == 2
@@ -187,6 +188,7 @@ def test_queue_sizers_bound_what_is_held(start, sink, sizer, size):
         for first in range(0, 200, 20):
             send_udp(port, [f"m{first + i}:1|c" for i in range(20)])
             time.sleep(0.1)
+        wait_until(lambda: weir.exporter("otlphttp")["queue_used"] > size / 3, what="what it holds")
         held = weir.exporter("otlphttp")
         assert size / 3 < held["queue_used"] <= size == held["queue_capacity"]
         assert held["items_held"] < 200

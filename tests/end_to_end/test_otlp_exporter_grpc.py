@@ -128,7 +128,7 @@ def test_refused_streams_are_sent_again_at_once(start_otlp, h2_upstream, answer)
         h2_upstream.script = [answer]
         post(weir, "traces", make("traces", ITEMS))
         h2_upstream.wait_for_items("traces", ITEMS)
-    assert h2_upstream.pauses()[0] < 1
+    assert h2_upstream.pauses()[0] < 2  # a pause of a retry is half of the interval at least
 
 
 @pytest.mark.parametrize("answer", [Frames(is_reset=True)], ids=["connection lost"])
@@ -158,9 +158,9 @@ def test_partial_success_is_counted_by_item(start_otlp, grpc_upstream, signal):
 # --- time -----------------------------------------------------------------------------------------
 
 def test_timeout_is_retried(start_otlp, grpc_upstream):
-    with start_otlp({"otlp": otlp_grpc(grpc_upstream, timeout="300ms")}) as weir:
+    with start_otlp({"otlp": otlp_grpc(grpc_upstream, timeout="1500ms")}) as weir:
         check_retried(weir, grpc_upstream, [Answer(is_hang=True)])
-    assert 0.25 < grpc_upstream.pauses()[0] < 3
+    assert 1.25 < grpc_upstream.pauses()[0] < 5
 
 
 def test_cancelled_by_the_server_is_retried(start_otlp, grpc_upstream):
@@ -190,14 +190,14 @@ def test_retry_switched_off(start_otlp, grpc_upstream):
 # --- connections ----------------------------------------------------------------------------------
 
 def test_many_requests_share_one_connection(start_otlp, grpc_upstream):
-    grpc_upstream.always = Answer(delay_s=0.2)
+    grpc_upstream.always = Answer(delay_s=0.5)
     queue = {"num_consumers": 10}
     with start_otlp({"otlp": otlp_grpc(grpc_upstream, sending_queue=queue)}) as weir:
         began = time.monotonic()
         for i in range(20):
             post(weir, "traces", make("traces", 1, i))
         grpc_upstream.wait_for_items("traces", 20)
-        assert time.monotonic() - began < 2  # one after the other takes 4 s
+        assert time.monotonic() - began < 8  # one after the other takes 10 s
     assert len({seen.peer for seen in grpc_upstream.requests()}) == 1
 
 

@@ -108,7 +108,7 @@ def test_aliases_and_several_of_a_kind(start_otlp, grpc_upstream, http_upstream)
 
 
 def test_slow_exporter_does_not_hold_up_the_other(start_otlp, grpc_upstream, http_upstream):
-    http_upstream.always = Answer(delay_s=1)
+    http_upstream.always = Answer(delay_s=3)
     exporters = {"otlp": otlp_grpc(grpc_upstream),
                  "otlphttp": otlphttp(http_upstream, sending_queue={"num_consumers": 1})}
     with start_otlp(exporters) as weir:
@@ -116,7 +116,7 @@ def test_slow_exporter_does_not_hold_up_the_other(start_otlp, grpc_upstream, htt
             began = time.monotonic()
             post(weir, "traces", make("traces", ITEMS, i * ITEMS))
             grpc_upstream.wait_for_items("traces", (i + 1) * ITEMS)
-            assert time.monotonic() - began < 0.5
+            assert time.monotonic() - began < 2.5  # behind the other it takes three seconds
         assert weir.exporter("otlphttp")["items_held"] > 0
         http_upstream.always = None
     assert http_upstream.item_counts["traces"] == 10 * ITEMS
@@ -172,11 +172,11 @@ def test_answer_waits_for_the_upstream_without_a_queue(start_otlp, grpc_upstream
 
 
 def test_answer_does_not_wait_with_a_queue(start_otlp, grpc_upstream):
-    grpc_upstream.always = Answer(delay_s=1)
+    grpc_upstream.always = Answer(delay_s=3)
     with start_otlp({"otlp": otlp_grpc(grpc_upstream)}) as weir:
         began = time.monotonic()
         post(weir, "traces", make("traces", ITEMS))
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 2.5
 
 
 def test_batch_with_a_waiting_request_closes_at_once(start_otlp, grpc_upstream):
@@ -185,7 +185,7 @@ def test_batch_with_a_waiting_request_closes_at_once(start_otlp, grpc_upstream):
     with start_otlp({"otlp": otlp_grpc(grpc_upstream, **NO_QUEUE)}, processors=batch) as weir:
         began = time.monotonic()
         assert export(weir, "traces", make("traces", ITEMS)).code == 0
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 8
         assert grpc_upstream.item_counts["traces"] == ITEMS
 
 

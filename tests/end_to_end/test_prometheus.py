@@ -76,11 +76,11 @@ def test_metric_expiration(start):
         return list(parse(fetch(f"http://127.0.0.1:{pages[which]}/metrics")))
 
     with start(config(statsd(port, aggregation_interval="200ms"), exporters)):
+        sent_at = time.monotonic()
         send_udp(port, ["c:1|c"])
         wait_until(lambda: names("short") == ["c"])
-        shown_at = time.monotonic()
-        wait_until(lambda: names("short") == [])
-        assert 0.5 < time.monotonic() - shown_at < 3
+        wait_until(lambda: names("short") == [], seconds=5)
+        assert time.monotonic() - sent_at >= 1
         assert names("long") == ["c"]
 
 

@@ -34,6 +34,7 @@ PROXY_IPV4 = PROXY + b"\x21\x11" + struct.pack(">H4s4sHH", 12, socket.inet_aton(
 PROXY_LOCAL = PROXY + b"\x20\x00\x00\x00"
 RULES_PATH, TARGETS_PATH = "/GetSamplingRules", "/SamplingTargets"
 TARGETS_BODY = b'{"SamplingStatisticsDocuments":[]}'
+HANG_S = 4  # less than weir waits for AWS
 
 
 class Shared:
@@ -427,19 +428,20 @@ def test_stale_rules_and_regrets_while_aws_is_out_of_reach(run, shared, aws):
 
 def test_a_client_that_leaves_before_its_answer_harms_nobody(run, shared, aws):
     aws.script = {"GetSamplingTargets": [SLOW, SLOW, SLOW]}
-    aws.hang_s = 0.5
+    aws.hang_s = HANG_S
     with run():
-        for _ in range(2):
+        for i in range(2):
             with H1Client(shared.port) as client:
                 client.send(head(TARGETS_PATH, len(TARGETS_BODY)) + TARGETS_BODY)
-                time.sleep(0.1)
+                aws.wait_for_calls("GetSamplingTargets", i + 1)
         headers = [(":method", "POST"), (":scheme", "http"), (":path", TARGETS_PATH),
                    (":authority", "x"), ("content-type", JSON)]
         with H2Client(shared.port) as client:
             client.send(client.start(headers), TARGETS_BODY)
-            time.sleep(0.1)
+            aws.wait_for_calls("GetSamplingTargets", 3)
         assert call(shared.port)[0] == 200
-        aws.wait_for_calls("GetSamplingTargets", 3)
+        aws.released.set()
+        assert call(shared.port)[0] == 200
 
 
 # --- reload and the end --------------------------------------------------------------------------
@@ -521,15 +523,16 @@ def test_lines_survive_a_change_of_the_port_they_came_by(run, shared, sink):
 @pytest.mark.threads
 def test_a_call_under_way_is_answered_when_its_receiver_is_replaced(run, shared, aws):
     aws.script = {"GetSamplingRules": [SLOW]}
-    aws.hang_s = 1.5
+    aws.hang_s = HANG_S
     answers = []
     with run() as weir:
         thread = threading.Thread(target=lambda: answers.append(call(shared.port)))
         thread.start()
-        time.sleep(0.3)
+        aws.wait_for_calls("GetSamplingRules", 1)
         shared.xray = {"rules_cache": "20s"}
         assert weir.reload(shared.config())["event"] == "reloaded"
         assert call(shared.port)[0] == 200  # by the new one
+        aws.released.set()
         thread.join()
         assert [status for status, _ in answers] == [200]  # the old one was told to finish
     assert aws.count("GetSamplingRules") == 2
@@ -543,7 +546,7 @@ def test_a_call_that_hangs_does_not_hold_up_the_end(run, shared, aws):
         clients = [H1Client(shared.port) for _ in range(4)]
         for client in clients:
             client.send(head(TARGETS_PATH, len(TARGETS_BODY)) + TARGETS_BODY)
-        time.sleep(0.3)
+        aws.wait_for_calls("GetSamplingTargets", len(clients))
         begin = time.monotonic()
         assert weir.stop() == 0
         assert time.monotonic() - begin < 20  # of the 25 there are

@@ -3,6 +3,7 @@
 
 import math
 import stat
+import statistics
 import time
 
 import pytest
@@ -65,18 +66,21 @@ def test_aggregation_interval(start, sink):
     """Windows are aligned to the wall clock, and each has its own true times."""
     port = free_udp_port()
     with start(config(statsd(port, aggregation_interval="300ms"), otlphttp(sink))):
-        for i in range(8):
+        for i in range(20):
             send_udp(port, ["c:1|c"])
             time.sleep(0.1)
-        wait_until(lambda: sink.total("c") == 8)
+        wait_until(lambda: sink.total("c") == 20)
     points = sorted((p for _, _, _, p in sink.named("c")), key=lambda p: p.time_unix_nano)
-    assert len(points) >= 3
-    for point in points[1:-1]:
-        off_ns = point.time_unix_nano % 300_000_000
-        assert min(off_ns, 300_000_000 - off_ns) < 50_000_000
-        assert 200_000_000 < point.time_unix_nano - point.start_time_unix_nano < 400_000_000
+    assert len(points) >= 5
+    # A shard whose turn came late ends its window late, and says so; most are on their edge.
+    offs = [point.time_unix_nano % 300_000_000 for point in points[1:-1]]
+    assert statistics.median(min(off, 300_000_000 - off) for off in offs) < 50_000_000
+    assert 200_000_000 < statistics.median(
+        point.time_unix_nano - point.start_time_unix_nano for point in points[1:-1]) < 400_000_000
     for before, after in zip(points, points[1:]):
-        assert after.start_time_unix_nano >= before.time_unix_nano
+        is_late = before.time_unix_nano % 300_000_000 > 0  # the other shard has gone on meanwhile
+        assert after.start_time_unix_nano >= (
+            before.start_time_unix_nano + 1 if is_late else before.time_unix_nano)
 
 
 @pytest.mark.parametrize("written, mode", [(0o600, 0o600), (0o666, 0o666), (None, 0o622)])
@@ -89,15 +93,23 @@ def test_socket_permissions(start, sink, tmp_path, written, mode):
         weir.wait_for("items_folded", 1)
 
 
+def wait_for_rounds(weir, count):
+    """So many windows are over, and what came of them is delivered."""
+    wanted = weir.receiver()["rounds"] + count
+    wait_until(lambda: weir.receiver()["rounds"] >= wanted and
+               weir.exporter("otlphttp")["items_held"] == 0, what=f"{count} windows")
+
+
 def test_counter_expiry_repeats_zeros(start, sink):
     port = free_udp_port()
     keys = {"aggregation_interval": "200ms", "counter_expiry": "800ms"}
-    with start(config(statsd(port, **keys), otlphttp(sink))):
+    with start(config(statsd(port, **keys), otlphttp(sink))) as weir:
         send_udp(port, ["c:5|c", "g:5|g"])
-        wait_until(lambda: len(sink.named("c")) >= 4)
-        time.sleep(0.6)
+        wait_until(lambda: sink.named("c"))
+        wait_for_rounds(weir, 7)
         count = len(sink.named("c"))
-        time.sleep(0.6)
+        wait_for_rounds(weir, 3)
+        assert count >= 4
         assert len(sink.named("c")) == count <= 6  # then it is silent
     values = [p.as_int for _, _, _, p in sink.named("c")]
     assert values == [5] + [0] * (len(values) - 1)
@@ -107,12 +119,13 @@ def test_counter_expiry_repeats_zeros(start, sink):
 def test_gauge_expiry_repeats_the_value(start, sink):
     port = free_udp_port()
     keys = {"aggregation_interval": "200ms", "gauge_expiry": "800ms"}
-    with start(config(statsd(port, **keys), otlphttp(sink))):
+    with start(config(statsd(port, **keys), otlphttp(sink))) as weir:
         send_udp(port, ["g:5.5|g", "c:1|c"])
-        wait_until(lambda: len(sink.named("g")) >= 4)
-        time.sleep(0.6)
+        wait_until(lambda: sink.named("g"))
+        wait_for_rounds(weir, 7)
         count = len(sink.named("g"))
-        time.sleep(0.6)
+        wait_for_rounds(weir, 3)
+        assert count >= 4
         assert len(sink.named("g")) == count <= 6
     assert {p.as_double for _, _, _, p in sink.named("g")} == {5.5}
     assert len(sink.named("c")) == 1
@@ -140,7 +153,7 @@ def test_gauge_deltas_over_windows(start, sink, dialect, value):
         wait_until(lambda: sink.named("g"))
         time.sleep(0.4)
         send_udp(port, ["g:+1|g"])
-        wait_until(lambda: sink.named("g")[-1][3].as_double == value, seconds=3)
+        wait_until(lambda: sink.named("g")[-1][3].as_double == value)
 
 
 def test_cardinality_limit_folds_into_an_overflow_series(start, sink):

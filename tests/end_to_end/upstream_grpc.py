@@ -9,6 +9,7 @@ from opentelemetry.proto.collector.logs.v1 import logs_service_pb2_grpc as logs
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as trace
 from upstream import Upstream
+from weir_process import free_port
 
 OPTIONS = [("grpc.max_receive_message_length", 256 << 20), ("grpc.so_reuseport", 0)]
 
@@ -16,12 +17,12 @@ OPTIONS = [("grpc.max_receive_message_length", 256 << 20), ("grpc.so_reuseport",
 class GrpcUpstream(Upstream):
     """Listens on a port of its own, or on `port`. `credentials` make it TLS."""
 
-    def __init__(self, credentials=None, host="127.0.0.1", port=0, threads=32):
+    def __init__(self, credentials=None, host="127.0.0.1", port=None, threads=32):
         super().__init__()
         self.host = host
         self.credentials = credentials
         self.threads = threads
-        self.port = port
+        self.port = port or free_port()
         self.server = None
         self.go_up()
 
@@ -37,16 +38,17 @@ class GrpcUpstream(Upstream):
         return f"{self.host}:{self.port}"
 
     def go_up(self):
-        """Listens; on the same port as before, if there was one."""
+        """Listens; always on the same port."""
         pool = concurrent.futures.ThreadPoolExecutor(self.threads)
         self.server = grpc.server(pool, options=OPTIONS)
         trace.add_TraceServiceServicer_to_server(Service(self, "traces"), self.server)
         metrics.add_MetricsServiceServicer_to_server(Service(self, "metrics"), self.server)
         logs.add_LogsServiceServicer_to_server(Service(self, "logs"), self.server)
         if self.credentials is None:
-            self.port = self.server.add_insecure_port(self.address)
+            bound = self.server.add_insecure_port(self.address)
         else:
-            self.port = self.server.add_secure_port(self.address, self.credentials)
+            bound = self.server.add_secure_port(self.address, self.credentials)
+        assert bound == self.port, f"{self.address} is taken"
         self.server.start()
 
     def go_down(self, grace_s=0):

@@ -16,6 +16,7 @@ from google.protobuf import json_format
 from otlp_items import REQUESTS
 from otlp_sink import Server, read_body
 from upstream import Upstream
+from weir_process import free_port
 
 PATHS = {"/v1/traces": "traces", "/v1/metrics": "metrics", "/v1/logs": "logs"}
 # HTTP status of the answers that only name a gRPC code
@@ -30,7 +31,7 @@ class HttpUpstream(Upstream):
         super().__init__()
         self.tls = tls
         self.connections = set()
-        self.port = 0
+        self.port = free_port()
         self.server = None
         self.go_up()
 
@@ -54,12 +55,11 @@ class HttpUpstream(Upstream):
         """The answer to a request that is not let in; `body` is as it came."""
 
     def go_up(self):
-        """Listens; on the same port as before, if there was one."""
+        """Listens; always on the same port."""
         handler = type("BoundHandler", (Handler,), {"upstream": self})
         self.server = Server(("127.0.0.1", self.port), handler)
         if self.tls is not None:
             self.server.socket = self.tls.wrap_socket(self.server.socket, server_side=True)
-        self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def go_down(self):

@@ -20,10 +20,11 @@ BINARY = os.environ.get("WEIR_BINARY") or str(
 
 
 # Below the ports that the kernel gives to outgoing connections, so that nobody takes one between
-# the look and the use; each of the processes that run tests side by side has a range of its own.
+# the look and the use, or while a server that goes down and comes back is away. Each of the
+# processes that run tests side by side has a range of its own.
 PORT_FIRST = 14000
 PORTS_PER_WORKER = 2000
-ports = itertools.count()
+ports = itertools.count(os.getpid() * 97)  # another run of the tests begins elsewhere
 
 
 def free_port(kind=socket.SOCK_STREAM, family=socket.AF_INET):
