@@ -42,13 +42,14 @@ static int add_label(const struct transform_operation *op, const struct transfor
     return otlp_attr_list_put(&point->labels, op->new_label, text_value(op->new_value));
 }
 
-/* Gives `label` another name; others that had it make way. */
+/* Gives `label` another name; others that had it make way, in one pass, for there may be many. */
 static void rename_label(struct otlp_attr_list *labels, struct otlp_attr *label, struct slice name)
 {
-    struct otlp_attr *other = otlp_attr_list_find(labels, name);
-    while (other != NULL) {
-        otlp_attr_list_remove(labels, other);
-        other = otlp_attr_list_find(labels, name);
+    for (size_t i = 0; i < labels->count; i++) {
+        struct otlp_attr *other = &labels->attrs[i];
+        if (!other->is_removed && slice_equal(other->key, name)) {
+            otlp_attr_list_remove(labels, other);
+        }
     }
     label->key = name;
     label->is_changed = true;

@@ -195,6 +195,30 @@ static void test_labels_are_added_renamed_and_deleted(void **state)
         labels_before, deleted_after, 3);
 }
 
+/* `a`, and before and behind it 2^16 times the label that it is renamed to. */
+static struct slice many_before(void)
+{
+    struct slice many = label("b", "");
+    for (int i = 0; i < 16; i++) {
+        many = JOIN(many, many);
+    }
+    return gauge("m", int_point(JOIN(many, label("a", "kept"), many, label("c", "0")), 1));
+}
+
+static struct slice many_after(void)
+{
+    return gauge("m", int_point(JOIN(label("b", "kept"), label("c", "0")), 1));
+}
+
+static void test_a_label_may_stand_there_very_often(void **state)
+{
+    (void)state;
+    check_transforms(&rig,
+                     "{include: m, action: update, operations: [{action: update_label, label: a,"
+                     " new_label: b}]}",
+                     many_before, many_after, 1);
+}
+
 static struct slice nothing(void)
 {
     return NOTHING;
@@ -518,6 +542,7 @@ int main(void)
         cmocka_unit_test(test_a_name_without_a_pattern_is_taken_as_it_is),
         cmocka_unit_test(test_later_transforms_see_what_earlier_ones_left),
         cmocka_unit_test(test_labels_are_added_renamed_and_deleted),
+        cmocka_unit_test(test_a_label_may_stand_there_very_often),
         cmocka_unit_test(test_a_metric_that_lost_its_last_point_goes),
         cmocka_unit_test(test_labels_choose_points),
         cmocka_unit_test(test_values_are_toggled_and_scaled),
