@@ -108,7 +108,7 @@ static struct prom_group *skip_left_out(struct prom_group *group)
     return group;
 }
 
-void prom_writer_begin(struct prom_writer *writer, const struct prom_write_job *job)
+void prom_writer_begin(struct prom_writer *writer, const struct prom_writer_job *job)
 {
     uint8_t *buf = writer->buf;
     *writer = (struct prom_writer){

@@ -33,14 +33,14 @@ WEIR_MUST_USE int prom_writer_init(struct prom_writer *writer);
 void prom_writer_fini(struct prom_writer *writer);
 
 /* What is to be written; the texts are borrowed until the last part. */
-struct prom_write_job {
+struct prom_writer_job {
     struct prom_tree *tree;
     struct slice scope_version;
     struct slice scheme;
     bool trims_suffixes;
 };
 
-void prom_writer_begin(struct prom_writer *writer, const struct prom_write_job *job);
+void prom_writer_begin(struct prom_writer *writer, const struct prom_writer_job *job);
 
 /*
  * The next part, borrowed until the next call, and how many points it has; empty once everything is

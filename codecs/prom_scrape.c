@@ -516,7 +516,7 @@ static void turn_end(struct prom_scrape *scrape)
     if (has_more) {
         return;
     }
-    const struct prom_write_job job = {
+    const struct prom_writer_job job = {
         .tree = &scrape->tree,
         .scope_version = scrape->target->rules->scope_version,
         .scheme = scrape->target->scheme,

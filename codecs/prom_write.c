@@ -168,6 +168,25 @@ static bool name_metric(struct prom_write *pw, const struct METRICS(Metric) * m,
     return prom_name_metric(&pw->name, &name) && pw->name.err == 0;
 }
 
+/* Adds what pw->piece says, once. 0 or -ENOMEM. */
+static int add_metadata(struct prom_write *pw)
+{
+    struct prom_write_series *entry =
+        prom_write_set_find(&pw->metadata, bytes_slice(&pw->piece), NULL);
+    if (entry == NULL) {
+        return -ENOMEM;
+    }
+    if (entry->first != NULL) {
+        return 0;
+    }
+    int err = prom_write_set_add(&pw->metadata, entry, 0, (struct slice){0});
+    if (err == 0) {
+        entry->group->item_count = 1;
+        prom_write_set_keep(&pw->metadata);
+    }
+    return err;
+}
+
 /* Metadata is a courtesy: what has no room is left out. */
 static void describe_metric(struct prom_write *pw, const struct METRICS(Metric) * m,
                             enum prom_meta_type type)
@@ -184,8 +203,8 @@ static void describe_metric(struct prom_write *pw, const struct METRICS(Metric) 
         .unit = slice_from(bytes_slice(&pw->text), help_len),
     };
     prom_wire_metadata(&pw->piece, &metadata);
-    if (pw->text.err == 0 && pw->piece.err == 0) {
-        (void)prom_write_set_find(&pw->metadata, bytes_slice(&pw->piece), NULL);
+    if (pw->text.err != 0 || pw->piece.err != 0 || add_metadata(pw) != 0) {
+        pw->tally.left_out_metadata++;
     }
 }
 
@@ -380,8 +399,9 @@ static void put_target_info(struct prom_write *pw, const struct target *target)
                                    .name = SLICE_LITERAL("target_info")};
     bytes_clear(&pw->name);
     add_resource_labels(pw, target, false);
-    if (prom_name_metric(&pw->name, &name) && pw->name.err == 0) {
-        prom_write_info(pw, 1, pw->latest_unix_ns);
+    bool has_name = prom_name_metric(&pw->name, &name) && pw->name.err == 0;
+    if (!has_name || prom_write_info(pw, 1, pw->latest_unix_ns) != 0) {
+        pw->tally.left_out_infos++;
     }
 }
 
@@ -460,13 +480,10 @@ bool prom_write_next(struct prom_write *pw, struct bytes *out, uint64_t *item_co
     }
     size_t max_bytes = pw->options->request_max_bytes;
     bytes_clear(out);
-    *item_count = 0;
-    if (pw->next_series != NULL) {
-        *item_count = fill(out, max_bytes, PROM_TAG_REQUEST_SERIES, &pw->next_series);
-    } else if (pw->next_metadata != NULL) {
-        *item_count = fill(out, max_bytes, PROM_TAG_REQUEST_METADATA, &pw->next_metadata);
-    } else {
-        return false;
+    pw->described_count = 0;
+    *item_count = fill(out, max_bytes, PROM_TAG_REQUEST_SERIES, &pw->next_series);
+    if (out->len == 0 && out->err == 0) {
+        pw->described_count = fill(out, max_bytes, PROM_TAG_REQUEST_METADATA, &pw->next_metadata);
     }
-    return true;
+    return out->len > 0 || out->err != 0;
 }

@@ -44,7 +44,7 @@ struct prom_write_options {
     bool leaves_out_service_attrs; /* … but those that job and instance were made of */
     bool has_target_info;
     bool has_metadata;        /* in requests of its own, behind the others */
-    size_t request_max_bytes; /* one point that is larger goes alone */
+    size_t request_max_bytes; /* series that are not taken apart go alone where they are larger */
     const struct prom_write_label *external_labels;
     size_t external_label_count;
 };
@@ -64,6 +64,9 @@ enum prom_write_refusal {
 struct prom_write_tally {
     uint64_t written_count;
     uint64_t refused_counts[PROM_WRITE_REFUSAL_COUNT];
+    /* What is no item, and has no room: too many labels, too long, or no memory. */
+    uint64_t left_out_infos;    /* `target_info` of resources */
+    uint64_t left_out_metadata; /* descriptions of metrics */
 };
 
 /* The insides are the codec's own. One thread at a time. */
@@ -85,8 +88,9 @@ struct prom_write {
     struct prom_write_set metadata;
     const struct prom_write_group *next_series; /* what the next request begins with */
     const struct prom_write_group *next_metadata;
-    uint64_t latest_unix_ns; /* of the resource under way */
-    bool is_sealed;          /* requests are being taken */
+    uint64_t described_count; /* metrics in the request taken last, where it is one of metadata */
+    uint64_t latest_unix_ns;  /* of the resource under way */
+    bool is_sealed;           /* requests are being taken */
 };
 
 /* `hash_seed` is random, one per process. 0 or -ENOMEM; prom_write_fini is fine after either. */

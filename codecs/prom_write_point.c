@@ -63,13 +63,14 @@ static struct prom_write_series *find_series(struct prom_write *pw, struct point
     }
     rest = slice_from(rest, until_reserved);
     bytes_append(key, rest.ptr, rest.len);
-    if (key->err != 0) {
+    bool has_value = name->reserved.len == 0 || pw->text.err == 0; /* see decimal_of */
+    if (key->err != 0 || !has_value) {
         return NULL;
     }
     struct prom_write_series *series =
         prom_write_set_find(&pw->series, bytes_slice(key), now->group);
-    if (series != NULL && now->group == NULL) {
-        now->group = series->group;
+    if (series != NULL) {
+        now->group = prom_write_set_join(now->group, series->group);
     }
     return series;
 }
@@ -100,7 +101,7 @@ static int put_sample(struct prom_write *pw, struct point_now *now, const struct
     return put_piece(pw, now, name, now->time_ms);
 }
 
-/* The text of a bound or a quantile; borrowed until the next one. */
+/* The text of a bound or a quantile; borrowed until the next one. Its error stays in pw->text. */
 static struct slice decimal_of(struct prom_write *pw, double value)
 {
     bytes_clear(&pw->text);
@@ -139,7 +140,7 @@ static int find_exemplar_labels(struct prom_write *pw, const struct METRICS(Exem
     struct prom_labels_mark ids = prom_labels_mark(labels);
     prom_labels_add_attributes(labels, PROM_LABEL_POINT, exemplar->filtered_attributes,
                                exemplar->n_filtered_attributes, &pw->scratch);
-    if (prom_labels_characters(labels) > EXEMPLAR_MAX_CHARACTERS) {
+    if (labels->text.err != 0 || prom_labels_characters(labels) > EXEMPLAR_MAX_CHARACTERS) {
         prom_labels_rewind(labels, ids);
     }
     return prom_labels_finish_wire(labels, PROM_RESERVED_NONE, out);
@@ -348,18 +349,24 @@ int prom_write_point(struct prom_write *pw, const struct METRICS(Metric) * metri
     int err = prom_labels_finish_wire(&pw->labels, reserved_by(metric), &pw->wire);
     prom_labels_rewind(&pw->labels, mark);
     err = err != 0 ? err : put_point(pw, &now, metric, index);
-    if (err == 0) {
-        ASSERT(now.group != NULL);
-        now.group->item_count++;
+    if (err != 0) {
+        prom_write_set_drop(&pw->series);
+        return err;
     }
-    return err;
+    ASSERT(now.group != NULL);
+    now.group->item_count++;
+    prom_write_set_keep(&pw->series);
+    return 0;
 }
 
-void prom_write_info(struct prom_write *pw, double value, uint64_t time_unix_ns)
+int prom_write_info(struct prom_write *pw, double value, uint64_t time_unix_ns)
 {
     const struct series_name name = {0};
     struct point_now now = {.time_ms = ms_of(time_unix_ns)};
     int err = prom_labels_finish_wire(&pw->labels, PROM_RESERVED_NONE, &pw->wire);
     err = err != 0 ? err : put_sample(pw, &now, &name, value);
-    (void)err; /* nobody's item, so nothing to book */
+    if (err == 0) {
+        prom_write_set_keep(&pw->series);
+    }
+    return err;
 }

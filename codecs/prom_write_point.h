@@ -24,14 +24,14 @@ uint64_t prom_write_point_time_ns(const struct PROM_WRITE_METRICS(Metric) * metr
 /*
  * prom_write_point — adds the point of that index; pw->name is the metric's.
  *
- * 0; FAULT_LIMIT for its labels; FAULT_UNSUPPORTED for its scale; FAULT_MALFORMED; -ENOMEM, and
- * then some of its samples may stand there all the same.
+ * 0; FAULT_LIMIT for its labels; FAULT_UNSUPPORTED for its scale; FAULT_MALFORMED; -ENOMEM.
+ * Where it is refused, none of its samples is sent.
  */
 WEIR_MUST_USE int prom_write_point(struct prom_write *pw,
                                    const struct PROM_WRITE_METRICS(Metric) * metric, size_t index);
 
 /*
- * One sample of pw->name and the labels at hand, which belongs to no data point: what has no room
- * is left out.
+ * One sample of pw->name and the labels at hand, which belongs to no data point. 0; FAULT_LIMIT for
+ * its labels or -ENOMEM, and it is left out.
  */
-void prom_write_info(struct prom_write *pw, double value, uint64_t time_unix_ns);
+WEIR_MUST_USE int prom_write_info(struct prom_write *pw, double value, uint64_t time_unix_ns);

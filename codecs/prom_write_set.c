@@ -53,6 +53,7 @@ void prom_write_set_clear(struct prom_write_set *set)
     set->series_count = 0;
     set->first = NULL;
     set->last = NULL;
+    prom_write_set_drop(set);
 }
 
 /* Twice the buckets; a set that cannot have them is only slower. */
@@ -137,6 +138,38 @@ struct prom_write_series *prom_write_set_find(struct prom_write_set *set, struct
     return add_series(set, key, hash, group);
 }
 
+/* What it is part of by now. The way there is halved, so that it stays short. */
+static struct prom_write_group *whole_of(struct prom_write_group *group)
+{
+    while (group->joined != NULL) {
+        struct prom_write_group *next = group->joined;
+        group->joined = next->joined != NULL ? next->joined : next;
+        group = next;
+    }
+    return group;
+}
+
+struct prom_write_group *prom_write_set_join(struct prom_write_group *a, struct prom_write_group *b)
+{
+    b = whole_of(b);
+    a = a != NULL ? whole_of(a) : b;
+    if (a == b) {
+        return a;
+    }
+    b->joined = a;
+    if (a->last != NULL) {
+        a->last->next = b->first;
+    } else {
+        a->first = b->first;
+    }
+    a->last = b->last != NULL ? b->last : a->last;
+    a->item_count += b->item_count;
+    b->first = NULL;
+    b->last = NULL;
+    b->item_count = 0;
+    return a;
+}
+
 /* --- samples ---------------------------------------------------------------------------------- */
 
 int prom_write_set_add(struct prom_write_set *set, struct prom_write_series *series,
@@ -147,17 +180,49 @@ int prom_write_set_add(struct prom_write_set *set, struct prom_write_series *ser
     if (piece == NULL) {
         return -ENOMEM;
     }
-    *piece = (struct prom_write_piece){.time_ms = time_ms, .len = (uint32_t)bytes.len};
-    memcpy(piece->bytes, bytes.ptr, bytes.len);
+    *piece =
+        (struct prom_write_piece){.series = series, .time_ms = time_ms, .len = (uint32_t)bytes.len};
+    if (bytes.len > 0) {
+        memcpy(piece->bytes, bytes.ptr, bytes.len);
+    }
+    if (set->last_aside != NULL) {
+        set->last_aside->next = piece;
+    } else {
+        set->first_aside = piece;
+    }
+    set->last_aside = piece;
+    return 0;
+}
+
+static void attach(struct prom_write_piece *piece)
+{
+    struct prom_write_series *series = piece->series;
+    piece->next = NULL;
     if (series->last != NULL) {
-        series->is_unsorted = series->is_unsorted || time_ms < series->last->time_ms;
+        series->is_unsorted = series->is_unsorted || piece->time_ms < series->last->time_ms;
         series->last->next = piece;
     } else {
         series->first = piece;
     }
     series->last = piece;
-    series->piece_bytes += bytes.len;
-    return 0;
+    series->piece_bytes += piece->len;
+}
+
+void prom_write_set_keep(struct prom_write_set *set)
+{
+    struct prom_write_piece *piece = set->first_aside;
+    while (piece != NULL) {
+        struct prom_write_piece *next = piece->next;
+        attach(piece);
+        piece = next;
+    }
+    prom_write_set_drop(set);
+}
+
+void prom_write_set_drop(struct prom_write_set *set)
+{
+    set->first_aside = NULL;
+    set->last_aside = NULL;
 }
 
 /* Of one time those of `a` come first. */
@@ -221,6 +286,7 @@ static void seal_series(struct prom_write_series *series)
 
 void prom_write_set_seal(struct prom_write_set *set)
 {
+    ASSERT(set->first_aside == NULL);
     for (struct prom_write_group *group = set->first; group != NULL; group = group->next) {
         for (struct prom_write_series *s = group->first; s != NULL; s = s->next) {
             seal_series(s);
@@ -240,7 +306,7 @@ size_t prom_write_group_bytes(const struct prom_write_group *group)
     size_t bytes = 0;
     for (const struct prom_write_series *s = group->first; s != NULL; s = s->next) {
         size_t content = content_bytes(s);
-        bytes += 1 + prom_wire_varint_bytes(content) + content;
+        bytes += s->first != NULL ? 1 + prom_wire_varint_bytes(content) + content : 0;
     }
     return bytes;
 }
@@ -248,6 +314,9 @@ size_t prom_write_group_bytes(const struct prom_write_group *group)
 void prom_write_group_put(struct bytes *out, const struct prom_write_group *group, uint32_t tag)
 {
     for (const struct prom_write_series *s = group->first; s != NULL; s = s->next) {
+        if (s->first == NULL) {
+            continue; /* its point was dropped */
+        }
         prom_wire_head(out, tag, content_bytes(s));
         bytes_append(out, s->key, s->key_len);
         for (const struct prom_write_piece *piece = s->first; piece != NULL; piece = piece->next) {

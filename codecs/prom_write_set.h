@@ -4,8 +4,9 @@
  *
  * A series is found by its labels, so that whatever says something about it stands in one place
  * and leaves in one request. Series that came from one data point form a group, which is never
- * taken apart: what became of a request is known of whole points. Keys and samples are wire bytes;
- * everything lives in one arena until the set is cleared.
+ * taken apart: what became of a request is known of whole points. Samples of a point stay aside
+ * until all of them found room, so that none of it is there where one did not. Keys and samples
+ * are wire bytes; everything lives in one arena until the set is cleared.
  */
 #pragma once
 
@@ -21,6 +22,7 @@
 /* A field of TimeSeries: a sample, an exemplar or a histogram. */
 struct prom_write_piece {
     struct prom_write_piece *next;
+    struct prom_write_series *series; /* whose it is, or will be */
     int64_t time_ms;
     uint32_t len;
     uint8_t bytes[];
@@ -31,8 +33,8 @@ struct prom_write_group;
 struct prom_write_series {
     struct prom_write_series *chain; /* in its bucket */
     struct prom_write_series *next;  /* in its group */
-    struct prom_write_group *group;
-    struct prom_write_piece *first; /* as they came; by time once sealed */
+    struct prom_write_group *group;  /* of its birth, which may have been joined to another */
+    struct prom_write_piece *first;  /* as they came; by time once sealed. NULL: not written */
     struct prom_write_piece *last;
     uint64_t hash;
     size_t piece_bytes;
@@ -42,7 +44,8 @@ struct prom_write_series {
 };
 
 struct prom_write_group {
-    struct prom_write_group *next; /* in the order of birth */
+    struct prom_write_group *next;   /* in the order of birth */
+    struct prom_write_group *joined; /* what it became part of; NULL for none */
     struct prom_write_series *first;
     struct prom_write_series *last;
     uint64_t item_count; /* the caller's */
@@ -55,6 +58,8 @@ struct prom_write_set {
     size_t series_count;
     struct prom_write_group *first;
     struct prom_write_group *last;
+    struct prom_write_piece *first_aside; /* neither kept nor dropped yet, as they came */
+    struct prom_write_piece *last_aside;
     uint64_t hash_seed;
 };
 
@@ -80,9 +85,20 @@ void prom_write_set_clear(struct prom_write_set *set);
 struct prom_write_series *prom_write_set_find(struct prom_write_set *set, struct slice key,
                                               struct prom_write_group *group);
 
-/* Adds a copy of `bytes` to a series. 0 or -ENOMEM. */
+/*
+ * One group of what both hold, for a point that has series of both. `a` NULL: that of `b`. The
+ * same one is fine.
+ */
+struct prom_write_group *prom_write_set_join(struct prom_write_group *a,
+                                             struct prom_write_group *b);
+
+/* Puts a copy of `bytes` aside for a series. 0 or -ENOMEM. */
 WEIR_MUST_USE int prom_write_set_add(struct prom_write_set *set, struct prom_write_series *series,
                                      int64_t time_ms, struct slice bytes);
+
+/* What was put aside goes into its series, or is forgotten. */
+void prom_write_set_keep(struct prom_write_set *set);
+void prom_write_set_drop(struct prom_write_set *set);
 
 /*
  * Puts what was added into the order of its times, of one time in that of the calls, and what
@@ -90,6 +106,7 @@ WEIR_MUST_USE int prom_write_set_add(struct prom_write_set *set, struct prom_wri
  */
 void prom_write_set_seal(struct prom_write_set *set);
 
-/* How long the group is as fields of a request: `tag`, length and content of each series. */
+/* How long the group is as fields of a request: `tag`, length and content of each series that has
+ * something; 0 where none has. */
 size_t prom_write_group_bytes(const struct prom_write_group *group);
 void prom_write_group_put(struct bytes *out, const struct prom_write_group *group, uint32_t tag);

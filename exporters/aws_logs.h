@@ -85,6 +85,8 @@ struct aws_logs_put {
     uint32_t recovery_count;      /* times it found the stream missing, in this attempt */
     enum aws_logs_put_state state;
     bool is_unknown; /* the last attempt ended without an answer, though it was sent */
+    bool was_sent;   /* by any attempt */
+    bool is_repeat;  /* an earlier attempt sent it, and this one has not yet */
 };
 
 /* What came of an attempt; rejected_items counts those of all attempts for the batch. */
@@ -110,7 +112,6 @@ struct aws_logs_job {
     uint64_t taken_items;
     uint64_t rejected_items;
     struct rejects rejects; /* why, of events that were refused one by one */
-    uint64_t started_count; /* requests of this attempt */
     uint64_t retry_after_ms;
     uint64_t timeout_ms;
     uint32_t status;

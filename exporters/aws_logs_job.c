@@ -290,14 +290,15 @@ static void put_on_done(struct aws_request *request, const struct aws_answer *an
 
 static void count_start(struct aws_logs_put *put)
 {
-    struct aws_logs_job *job = put->job;
-    struct exporter_stats *stats = job->logs->stats;
+    struct exporter_stats *stats = put->job->logs->stats;
     uint64_t bytes = put->cut.stream->head.len + put->cut.text_bytes - 1 + sizeof(TAIL) - 1;
     counter_add(&stats->request_bytes, bytes);
-    job->started_count++;
-    counter_add(&stats->requests_sent, job->started_count > 1 ? 1 : 0); /* the sender knows one */
+    counter_add(&stats->requests_sent, 1);
+    counter_add(&stats->requests_retried, put->is_repeat ? 1 : 0);
     counter_add(&stats->requests_repeated_unknown, put->is_unknown ? 1 : 0);
     put->is_unknown = false;
+    put->is_repeat = false;
+    put->was_sent = true;
 }
 
 /* It has entered the limiter. */
@@ -518,7 +519,6 @@ int aws_logs_job_start(struct aws_logs_job *job, uint64_t timeout_ms)
     job->timeout_ms = timeout_ms;
     job->has_failed = false;
     job->retry_after_ms = 0;
-    job->started_count = 0;
     job->is_starting = true;
     for (size_t i = 0; i < job->put_count; i++) {
         job->open_count += job->puts[i].state == AWS_LOGS_PUT_IDLE ? 1 : 0;
@@ -527,6 +527,7 @@ int aws_logs_job_start(struct aws_logs_job *job, uint64_t timeout_ms)
         if (job->puts[i].state == AWS_LOGS_PUT_IDLE) {
             left--;
             job->puts[i].recovery_count = 0;
+            job->puts[i].is_repeat = job->puts[i].was_sent;
             begin(&job->puts[i]);
         }
     }

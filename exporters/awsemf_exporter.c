@@ -184,6 +184,7 @@ static int awsemf_send(struct sender *sender, struct send_slot *send)
         }
     }
     if (exporter->config.is_stdout) {
+        counter_add(&exporter->common.base.stats.requests_sent, 1);
         return awsemf_lines_write(&exporter->lines, &slot->block);
     }
     uint64_t timeout_ns = sender_attempt_timeout_ns(sender);
@@ -206,6 +207,7 @@ static void awsemf_cancel(struct sender *sender, struct send_slot *send)
 static const struct sender_ops awsemf_sender_ops = {
     .send = awsemf_send,
     .cancel = awsemf_cancel,
+    .counts_requests = true,
 };
 
 /* --- the ops ---------------------------------------------------------------------------------- */

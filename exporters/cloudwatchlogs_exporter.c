@@ -153,6 +153,7 @@ static void cloudwatchlogs_cancel(struct sender *sender, struct send_slot *send)
 static const struct sender_ops cloudwatchlogs_sender_ops = {
     .send = cloudwatchlogs_send,
     .cancel = cloudwatchlogs_cancel,
+    .counts_requests = true,
 };
 
 /* --- the ops ---------------------------------------------------------------------------------- */

@@ -30,6 +30,8 @@
 #define CALLS_KEPT_MAX 16
 #define TEXTS_CHUNK_BYTES 512
 #define TEXTS_MAX_BYTES 65536
+/* A fault that no HTTP client ends with: settings that make no request, found before it is sent. */
+#define HOPELESS FAULT_CONFIG
 
 struct http_post_call {
     struct http_poster *poster;
@@ -238,10 +240,25 @@ static uint32_t status_of(const struct aws_answer *answer)
     return answer->status;
 }
 
+static int fault_of(enum aws_outcome outcome)
+{
+    switch (outcome) {
+    case AWS_NO_CREDENTIALS:
+        return -EACCES;
+    case AWS_PERMANENT:
+        return HOPELESS;
+    case AWS_OK:
+    case AWS_THROTTLED:
+    case AWS_TRANSIENT:
+        break;
+    }
+    return -ECONNABORTED;
+}
+
 static void finish_without_answer(struct http_post_call *call, const struct aws_answer *answer)
 {
     const struct http_result result = {
-        .fault = answer->outcome == AWS_NO_CREDENTIALS ? -EACCES : -ECONNABORTED,
+        .fault = fault_of(answer->outcome),
         .fault_text = answer->fault_text,
         .repeat_count = answer->repeat_count,
     };
@@ -440,6 +457,11 @@ void http_poster_close(struct http_poster *poster)
 }
 
 /* --- POSTs ------------------------------------------------------------------------------------ */
+
+bool http_post_is_hopeless(const struct http_result *result)
+{
+    return result->fault == HOPELESS;
+}
 
 int http_poster_start(struct http_poster *poster, struct http_post *post)
 {

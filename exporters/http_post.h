@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -38,7 +39,8 @@ struct http_poster_options {
 /*
  * Once per started POST, from a later turn; `post` may be started again from inside. Where the
  * credentials for a signature are missing, or the service no longer takes them, the result has a
- * fault and a sentence: another try, later, may find better ones.
+ * fault and a sentence: another try, later, may find better ones. http_post_is_hopeless tells the
+ * faults where it will not.
  */
 typedef void(http_post_done_fn)(struct http_post *post, const struct http_result *result);
 
@@ -52,6 +54,10 @@ struct http_post {
     http_post_done_fn *on_done;
     struct http_post_call *call; /* the poster's; NULL while not under way */
 };
+
+/* Has the result a fault that the same POST will always have: it cannot be signed, or its place is
+ * none? Then nothing was sent. */
+bool http_post_is_hopeless(const struct http_result *result);
 
 /*
  * http_poster_check — can these options work together? For an exporter's link, on any thread.

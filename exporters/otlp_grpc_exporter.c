@@ -216,6 +216,16 @@ static int open_client(struct otlp_grpc_exporter *exporter, struct loop *loop, u
     return grpc_client_open(loop, &options, &exporter->client);
 }
 
+/* Calls that wait or may be sent again name its header; the one before is about to be freed. */
+static void name_credentials(struct otlp_grpc_exporter *exporter)
+{
+    uint32_t count = exporter->slots != NULL ? exporter->config.sender.consumer_count : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        exporter->slots[i].call.credential.name =
+            slice_of_text(authenticator_header(exporter->auth));
+    }
+}
+
 /* Why this authenticator cannot serve these calls; NULL where it can. */
 static const char *objection(const struct otlp_grpc_exporter *exporter,
                              const struct authenticator *authenticator)
@@ -241,6 +251,7 @@ static int otlp_grpc_link(struct exporter *base, struct authenticator *authentic
         return FAULT_CONFIG;
     }
     exporter->auth = authenticator;
+    name_credentials(exporter);
     return 0;
 }
 

@@ -152,7 +152,7 @@ static void otlp_http_on_done(struct http_post *post, const struct http_result *
     struct send_result outcome;
     if (result->fault != 0) {
         outcome = (struct send_result){
-            .outcome = SEND_RETRYABLE,
+            .outcome = http_post_is_hopeless(result) ? SEND_REJECTED : SEND_RETRYABLE,
             .reason = slice_of_text(result->fault_text),
         };
     } else {

@@ -29,6 +29,7 @@ struct prom_write_exporter {
     struct http_poster *poster; /* owned */
     struct send_slot *slot;     /* borrowed from the sender while under way */
     struct log_limit delta_limit;
+    struct log_limit left_out_limit;
     bool is_filled; /* the job has the requests of the batch in hand */
 };
 
@@ -53,6 +54,9 @@ static void job_on_done(struct prom_write_job *job, const struct send_result *re
         outcome.rejected_items = slot->rejected_items;
     }
     sender_done(slot, &outcome);
+    if (slot->state == SEND_STATE_IDLE) { /* neither tried again nor followed by another one */
+        prom_write_job_trim(job);
+    }
 }
 
 /* Where a client's metrics are not cumulative, nobody would know why they do not arrive. */
@@ -73,6 +77,24 @@ static void log_deltas(struct prom_write_exporter *exporter)
              LOG_U64("suppressed", suppressed_count));
 }
 
+/* Whoever joins by them would not know why they are not there. */
+static void log_left_out(struct prom_write_exporter *exporter)
+{
+    const struct prom_write_job *job = &exporter->job;
+    uint64_t suppressed_count = 0;
+    if (job->left_out_infos + job->left_out_metadata == 0 ||
+        !log_limit_admit(&exporter->left_out_limit, loop_now_mono_ns(exporter->common.base.loop),
+                         &suppressed_count)) {
+        return;
+    }
+    log_warn("prometheus_left_out", LOG_TEXT("exporter", exporter->common.base.id),
+             LOG_U64("target_infos", job->left_out_infos),
+             LOG_U64("metadata", job->left_out_metadata),
+             LOG_TEXT("effect", "what has too many labels, is too long or finds no memory is not "
+                                "sent; the points are"),
+             LOG_U64("suppressed", suppressed_count));
+}
+
 static int prom_write_send(struct sender *sender, struct send_slot *slot)
 {
     struct prom_write_exporter *exporter = exporter_of(sender->exporter);
@@ -85,6 +107,7 @@ static int prom_write_send(struct sender *sender, struct send_slot *slot)
         }
         exporter->is_filled = true;
         log_deltas(exporter);
+        log_left_out(exporter);
     }
     uint64_t timeout_ns = sender_attempt_timeout_ns(sender);
     uint64_t timeout_ms =
@@ -103,6 +126,7 @@ static void prom_write_cancel(struct sender *sender, struct send_slot *slot)
 static const struct sender_ops prom_write_sender_ops = {
     .send = prom_write_send,
     .cancel = prom_write_cancel,
+    .counts_requests = true,
 };
 
 /* --- the ops ---------------------------------------------------------------------------------- */

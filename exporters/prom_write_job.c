@@ -19,14 +19,44 @@
 #include "io/loop.h"
 
 #define FIRST_CAPACITY 8
+/* Kept from batch to batch: so many requests, each buffer at most so large. */
+#define REQUESTS_KEPT_MAX 8
+#define BUFFER_KEPT_MAX_BYTES (1024 * 1024)
+
+/* Frees the requests from that index on. */
+static void free_requests(struct prom_write_job *job, size_t first)
+{
+    for (size_t i = first; i < job->capacity && job->requests[i] != NULL; i++) {
+        bytes_fini(&job->requests[i]->body);
+        mem_free(job->requests[i]);
+        job->requests[i] = NULL;
+    }
+}
+
+static void shrink(struct bytes *bytes)
+{
+    size_t max_bytes = bytes->max_bytes;
+    if (bytes->capacity_bytes > BUFFER_KEPT_MAX_BYTES) {
+        bytes_fini(bytes);
+        bytes_init(bytes, max_bytes);
+    }
+}
+
+void prom_write_job_trim(struct prom_write_job *job)
+{
+    ASSERT(job->open_count == 0);
+    job->count = 0;
+    free_requests(job, REQUESTS_KEPT_MAX);
+    for (size_t i = 0; i < job->capacity && job->requests[i] != NULL; i++) {
+        shrink(&job->requests[i]->body);
+    }
+    shrink(&job->plain);
+}
 
 void prom_write_job_fini(struct prom_write_job *job)
 {
     ASSERT(job->open_count == 0);
-    for (size_t i = 0; i < job->capacity && job->requests[i] != NULL; i++) {
-        bytes_fini(&job->requests[i]->body);
-        mem_free(job->requests[i]);
-    }
+    free_requests(job, 0);
     mem_free(job->requests);
     bytes_fini(&job->plain);
     bytes_fini(&job->delta_name);
@@ -68,6 +98,7 @@ static struct prom_write_request *add_request(struct prom_write_job *job)
     }
     request->job = job;
     request->state = PROM_WRITE_IDLE;
+    request->was_sent = false;
     bytes_clear(&request->body);
     job->count++;
     return request;
@@ -84,6 +115,7 @@ static int make_request(struct prom_write_job *job, uint64_t item_count)
     }
     struct iovec plain = {.iov_base = job->plain.ptr, .iov_len = job->plain.len};
     request->item_count = item_count;
+    request->described_count = job->write->described_count;
     int err = snappy_block_encode_iov(&plain, 1, &request->body);
     request->piece = (struct iovec){.iov_base = request->body.ptr, .iov_len = request->body.len};
     return err;
@@ -137,6 +169,8 @@ static void take_tally(struct prom_write_job *job, const struct prom_write_tally
                     tally->refused_counts[why]);
         job->refused_items += tally->refused_counts[why];
     }
+    job->left_out_infos = tally->left_out_infos;
+    job->left_out_metadata = tally->left_out_metadata;
 }
 
 static void add_parts(struct prom_write_job *job, const struct batch *batch)
@@ -150,10 +184,9 @@ static void add_parts(struct prom_write_job *job, const struct batch *batch)
 
 int prom_write_job_fill(struct prom_write_job *job, const struct batch *batch)
 {
-    ASSERT(job->open_count == 0);
     uint64_t item_count = 0;
     int err = 0;
-    job->count = 0;
+    prom_write_job_trim(job); /* the batch before may have been given up without a word to us */
     job->batch_items = batch->item_count;
     job->refusal[0] = '\0';
     job->refusal_status = 0;
@@ -166,8 +199,13 @@ int prom_write_job_fill(struct prom_write_job *job, const struct batch *batch)
         err = make_request(job, item_count);
     }
     prom_write_clear(job->write); /* its memory is the next batch's */
-    job->count = err == 0 ? job->count : 0;
-    return err != 0 ? -ENOMEM : 0;
+    if (err != 0) {
+        job->count = 0;
+        return -ENOMEM;
+    }
+    counter_add(&job->stats->left_out_infos, job->left_out_infos);
+    counter_add(&job->stats->left_out_metadata, job->left_out_metadata);
+    return 0;
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -191,9 +229,14 @@ void prom_write_job_report(const struct prom_write_job *job, struct send_slot *s
     slot->rejects = &job->rejects;
 }
 
-static void say(char *reason, struct slice text)
+/* An answer without a sentence has its status. */
+static void say(char *reason, const char *what, uint32_t status, struct slice text)
 {
-    (void)snprintf(reason, PROM_WRITE_REASON_BYTES, "%.*s", (int)at_most(text.len, 1024),
+    if (text.len == 0 && status != 0) {
+        (void)snprintf(reason, PROM_WRITE_REASON_BYTES, "%sHTTP status %u", what, status);
+        return;
+    }
+    (void)snprintf(reason, PROM_WRITE_REASON_BYTES, "%s%.*s", what, (int)at_most(text.len, 1024),
                    text.len > 0 ? (const char *)text.ptr : "");
 }
 
@@ -231,26 +274,37 @@ static void note_failure(struct prom_write_job *job, uint32_t status, struct sli
 {
     job->has_failed = true;
     job->failure_status = status;
-    say(job->failure, reason);
+    say(job->failure, "", status, reason);
+}
+
+/* Of metadata only where there is nothing to be said of points. */
+static void refuse(struct prom_write_request *request, uint32_t status, struct slice reason)
+{
+    struct prom_write_job *job = request->job;
+    bool is_metadata = request->described_count > 0;
+    request->state = PROM_WRITE_REFUSED;
+    counter_add(&job->stats->left_out_metadata, request->described_count);
+    if (!is_metadata || (job->refusal[0] == '\0' && job->refused_why == NULL)) {
+        job->refusal_status = status;
+        say(job->refusal, is_metadata ? "metadata: " : "", status, reason);
+    }
 }
 
 static void judge(struct prom_write_request *request, const struct http_result *result)
 {
     struct prom_write_job *job = request->job;
-    if (result->fault != 0) {
-        request->state = PROM_WRITE_IDLE;
-        note_failure(job, 0, slice_of_text(result->fault_text));
-    } else if (result->status >= 200 && result->status <= 299) {
+    struct slice reason = result->fault != 0 ? slice_of_text(result->fault_text) : result->body;
+    bool may_pass =
+        result->fault != 0 ? !http_post_is_hopeless(result) : is_retryable(result->status);
+    if (result->fault == 0 && result->status >= 200 && result->status <= 299) {
         request->state = PROM_WRITE_TAKEN;
-    } else if (is_retryable(result->status)) {
+    } else if (!may_pass || request->described_count > 0) {
+        refuse(request, result->status, reason);
+    } else {
         request->state = PROM_WRITE_IDLE;
-        note_failure(job, result->status, result->body);
+        note_failure(job, result->status, reason);
         job->retry_after_ms = result->retry_after_ms > job->retry_after_ms ? result->retry_after_ms
                                                                            : job->retry_after_ms;
-    } else {
-        request->state = PROM_WRITE_REFUSED;
-        job->refusal_status = result->status;
-        say(job->refusal, result->body);
     }
 }
 
@@ -301,9 +355,10 @@ static int begin(struct prom_write_request *request)
     struct exporter_stats *stats = job->stats;
     request->state = PROM_WRITE_SENDING;
     job->open_count++;
-    job->started_count++;
     counter_add(&stats->request_bytes, request->body.len);
-    counter_add(&stats->requests_sent, job->started_count > 1 ? 1 : 0); /* the sender knows one */
+    counter_add(&stats->requests_sent, 1);
+    counter_add(&stats->requests_retried, request->was_sent ? 1 : 0);
+    request->was_sent = true;
     return 0;
 }
 
@@ -334,7 +389,6 @@ int prom_write_job_start(struct prom_write_job *job, uint64_t timeout_ms)
     ASSERT(job->open_count == 0);
     job->timeout_ms = timeout_ms;
     job->next_index = 0;
-    job->started_count = 0;
     job->has_failed = false;
     job->retry_after_ms = 0;
     int err = begin_more(job);

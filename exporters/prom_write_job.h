@@ -10,6 +10,8 @@
  *      ▲              ├─ another 4xx, 1xx, 3xx ────────▶ REFUSED
  *      └──────────────┴─ 429, 5xx, no answer
  *
+ * Metadata is refused in the last case too: the next batch says it again, and nothing waits for it.
+ *
  * Egress-local; embedded in the exporter. Source: Prometheus "Remote-Write 1.0", retries.
  */
 #pragma once
@@ -46,7 +48,9 @@ struct prom_write_request {
     struct bytes body; /* compressed */
     struct iovec piece;
     uint64_t item_count;
+    uint64_t described_count; /* metrics; not 0: metadata, without items */
     enum prom_write_state state;
+    bool was_sent; /* once at least */
 };
 
 /* What came of an attempt. */
@@ -61,7 +65,7 @@ struct prom_write_job {
     uint32_t parallel_max;
     struct bytes plain; /* one request before compression */
     struct prom_write_request *
-        *requests; /* owned, and what they point to; kept for later batches */
+        *requests; /* owned, and what they point to; some are kept for later batches */
     size_t capacity;
     size_t count;      /* of this batch */
     size_t open_count; /* SENDING */
@@ -71,10 +75,11 @@ struct prom_write_job {
     struct rejects rejects;  /* why */
     const char *refused_why; /* most of them; static, NULL for none */
     struct bytes delta_name; /* of a metric that was refused for its temporality; or empty */
-    struct timer timer;      /* answers in a later turn where nothing is to be sent */
+    uint64_t left_out_infos; /* as the tally of prom_write has them */
+    uint64_t left_out_metadata;
+    struct timer timer; /* answers in a later turn where nothing is to be sent */
     uint64_t timeout_ms;
-    uint64_t started_count; /* of the attempt */
-    bool has_failed;        /* a request of the attempt is to be repeated */
+    bool has_failed; /* a request of the attempt is to be repeated */
     uint64_t retry_after_ms;
     uint32_t failure_status;
     uint32_t refusal_status;
@@ -103,6 +108,10 @@ WEIR_MUST_USE int prom_write_job_fill(struct prom_write_job *job, const struct b
  * where not one request could begin.
  */
 WEIR_MUST_USE int prom_write_job_start(struct prom_write_job *job, uint64_t timeout_ms);
+
+/* Forgets the batch and the memory that only a large one needs; not while requests are under way.
+ */
+void prom_write_job_trim(struct prom_write_job *job);
 
 /* Gives the attempt up; no on_done follows. */
 void prom_write_job_cancel(struct prom_write_job *job);

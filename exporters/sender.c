@@ -239,13 +239,15 @@ static void decide(struct send_slot *slot, const struct send_result *result)
 static void attempt(struct send_slot *slot)
 {
     struct sender *sender = slot->sender;
+    struct exporter_stats *stats = &sender->exporter->stats;
+    uint64_t request_count = sender->ops->counts_requests ? 0 : 1;
     ASSERT(slot->batch != NULL);
     ASSERT(slot->state != SEND_STATE_SENDING);
     slot->state = SEND_STATE_SENDING;
     slot->attempt_count++;
     sender->sending_count++;
-    counter_add(&sender->exporter->stats.requests_sent, 1);
-    counter_add(&sender->exporter->stats.requests_retried, slot->attempt_count > 1 ? 1 : 0);
+    counter_add(&stats->requests_sent, request_count);
+    counter_add(&stats->requests_retried, slot->attempt_count > 1 ? request_count : 0);
     publish_levels(sender);
     int err = sender->ops->send(sender, slot);
     if (err != 0) {

@@ -65,7 +65,7 @@ struct send_result {
     struct slice reason;     /* the peer's words or ours, for the log; any bytes */
 };
 
-/* What an exporter brings. Both are called on the egress thread and must not block. */
+/* What an exporter brings. Both functions are called on the egress thread and must not block. */
 struct sender_ops {
     /*
      * Begins one attempt for slot->batch, at most sender_attempt_timeout_ns long. 0: sender_done
@@ -75,6 +75,9 @@ struct sender_ops {
     int (*send)(struct sender *sender, struct send_slot *slot);
     /* The attempt under way is given up; sender_done must not follow. */
     void (*cancel)(struct sender *sender, struct send_slot *slot);
+    /* An attempt is not one request: the exporter counts those it sends, and sends again, itself.
+     */
+    bool counts_requests;
 };
 
 enum send_state {

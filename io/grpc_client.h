@@ -87,7 +87,8 @@ struct grpc_client_call {
     const char *encoding;       /* of a compressed message: "gzip"; NULL: it is not */
     const struct iovec *pieces; /* the message; sent from where it lies */
     size_t piece_count;
-    struct h2_field credential; /* in the place of metadata of its name; an empty name: none */
+    struct h2_field credential; /* in the place of metadata of its name; an empty name: none. Read
+                                   with each sending, so it may be pointed elsewhere before */
     uint64_t timeout_ns;        /* 0: none */
     grpc_client_done_fn *on_done;
 

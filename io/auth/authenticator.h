@@ -2,10 +2,11 @@
 /*
  * authenticator — who may come in (server), and what we show when we go out (client).
  *
- * An extension of the configuration, `bearertokenauth` or `basicauth`, made by bearer_auth.h or
- * basic_auth.h and used through this face by receivers and exporters. Secrets may stand in files;
- * these are read by whoever calls authenticator_reload, and the result is swapped whole. Crosses
- * threads: one reloads, any checks.
+ * An extension of the configuration, `bearertokenauth`, `basicauth` or `sigv4auth`, made by
+ * bearer_auth.h, basic_auth.h or sigv4_auth.h and used through this face by receivers and
+ * exporters; one that signs shows no header, its settings are had from sigv4_auth.h. Secrets may
+ * stand in files; these are read by whoever calls authenticator_reload, and the result is swapped
+ * whole. Crosses threads: one reloads, any checks.
  */
 #pragma once
 
@@ -32,7 +33,7 @@ struct authenticator;
 /* NULL is fine. Nobody may be checking. */
 void authenticator_free(struct authenticator *authenticator);
 
-/* "bearertokenauth" or "basicauth"; static. */
+/* "bearertokenauth", "basicauth" or "sigv4auth"; static. */
 const char *authenticator_type(const struct authenticator *authenticator);
 
 /* Can it judge who comes in? Can it show something when we go out? */

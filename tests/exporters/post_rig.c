@@ -83,6 +83,7 @@ static void probe_on_done(struct http_post *post, const struct http_result *resu
     assert_null(post->call);
     probe->is_done++;
     probe->fault = result->fault;
+    probe->is_hopeless = http_post_is_hopeless(result);
     probe->status = result->status;
     probe->retry_after_ms = result->retry_after_ms;
     copy_text(probe->fault_text, sizeof(probe->fault_text), slice_of_text(result->fault_text));

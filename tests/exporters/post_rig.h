@@ -33,6 +33,7 @@ struct post_probe {
     struct http_post post;
     uint64_t is_done;
     int fault;
+    bool is_hopeless;
     uint32_t status;
     uint64_t retry_after_ms;
     char fault_text[512];

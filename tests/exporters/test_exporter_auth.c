@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/fault.h"
@@ -21,6 +22,7 @@
 #include "core/base/mem.h"
 #include "exporters/otlp_grpc_exporter.h"
 #include "exporters/otlp_http_exporter.h"
+#include "exporters/prom_write_exporter.h"
 #include "io/auth/authenticator.h"
 #include "io/auth/basic_auth.h"
 #include "io/auth/bearer_auth.h"
@@ -150,6 +152,41 @@ static void test_otlphttp_shows_what_it_was_linked_to(void **state)
     http_stub_stop(&stub);
 }
 
+/* One gauge `g` with one point. */
+#define GAUGE_WIRE                                                                                 \
+    "\x0A\x14\x12\x12\x12\x10\x0A\x01g\x2A\x0B\x0A\x09\x21\x00\x00\x00\x00\x00\x00\xF0\x3F"
+/* More than a signed request has room for. */
+#define LARGE_BYTES 40000
+
+/* What no try can sign is refused at once, however long retries would go on. */
+static void test_what_cannot_be_signed_is_refused_at_once(void **state)
+{
+    static exporter_new_fn *const signers[] = {otlp_http_exporter_new, prom_write_exporter_new};
+    static char yaml[LARGE_BYTES + 256];
+    static char large[LARGE_BYTES + 1];
+    memset(large, 'x', LARGE_BYTES);
+    (void)snprintf(yaml, sizeof(yaml),
+                   "endpoint: http://127.0.0.1:%u\nheaders: {x-large: %s}\n" AUTH,
+                   http_stub_free_port(), large);
+    (void)setenv("AWS_ACCESS_KEY_ID", "AKID", 1);
+    (void)setenv("AWS_SECRET_ACCESS_KEY", "SECRET", 1);
+    struct authenticator *authenticator =
+        authenticator_fixture_new(sigv4_auth_configure, "{region: eu-west-1, service: aps}\n");
+    for (size_t i = 0; i < COUNT_OF(signers); i++) {
+        const struct slice part = SLICE_LITERAL(GAUGE_WIRE);
+        configure(state, signers[i], yaml);
+        open_linked(authenticator);
+        rig_offer(&rig, &part, 1, 1);
+        rig_settle(&rig);
+        RIG_STAT_IS(&rig, items_rejected, 1);
+        RIG_STAT_IS(&rig, requests_retried, 0);
+        close_all(state);
+    }
+    authenticator_free(authenticator);
+    (void)unsetenv("AWS_ACCESS_KEY_ID");
+    (void)unsetenv("AWS_SECRET_ACCESS_KEY");
+}
+
 static void assert_unlinkable(authenticator_configure_fn *fn, const char *settings,
                               const char *words)
 {
@@ -221,6 +258,45 @@ static void test_otlp_shows_what_it_was_linked_to(void **state)
     tls_identity_fini(&server);
 }
 
+/* A reload frees the old authenticator while a call waits for the upstream. */
+static void test_otlp_calls_that_wait_outlive_their_authenticator(void **state)
+{
+    static const struct grpc_stub_answer ok_script[] = {{0}};
+    struct tls_identity server;
+    struct grpc_stub stub;
+    char yaml[512];
+    uint16_t port = http_stub_free_port();
+    tls_identity_init(&server, "server");
+    SSL_CTX *context = tls_identity_server(&server, NULL);
+    (void)snprintf(yaml, sizeof(yaml),
+                   "endpoint: 127.0.0.1:%u\nwait_for_ready: true\ntls: {ca_file: %s}\n"
+                   "headers: {X-Secret: mine}\n" NO_RETRY AUTH,
+                   port, server.certificate_file);
+    static const char secret[] = "{token: one, header: X-Secret}\n";
+    struct authenticator *first = authenticator_fixture_new(bearer_auth_configure, secret);
+    struct authenticator *second = authenticator_fixture_new(bearer_auth_configure, secret);
+    configure(state, otlp_grpc_exporter_new, yaml);
+    open_linked(first);
+    const struct slice part = SLICE_LITERAL("\x0A\x02\x12\x00");
+    rig_offer(&rig, &part, 1, ITEM_COUNT);
+    loop_fixture_run(*state, 20 * CLOCK_NS_PER_MS);
+    RIG_STAT_IS(&rig, requests_in_flight, 1);
+    char why[EXPORTER_WHY_BYTES];
+    assert_int_equal(rig.exporter->ops->link(rig.exporter, second, why), 0);
+    authenticator_free(first);
+    grpc_stub_start(&stub, &(struct grpc_stub_options){
+                               .script = ok_script, .script_len = 1, .tls = context, .port = port});
+    rig_settle(&rig);
+    RIG_STAT_IS(&rig, items_delivered, ITEM_COUNT);
+    assert_grpc_field(&stub, 0, "x-secret", "Bearer one");
+    assert_null(strstr(grpc_stub_request(&stub, 0)->head, "mine"));
+    close_all(state);
+    authenticator_free(second);
+    grpc_stub_stop(&stub);
+    SSL_CTX_free(context);
+    tls_identity_fini(&server);
+}
+
 static void test_otlp_refuses_what_it_cannot_use(void **state)
 {
     configure(state, otlp_grpc_exporter_new, "endpoint: localhost:4317\n" AUTH);
@@ -261,8 +337,10 @@ static int run_on(const char *name)
         LOOP_TEST(test_the_id_is_kept_for_the_graph),
         LOOP_TEST(test_an_incomplete_or_unknown_key_is_refused),
         LOOP_TEST(test_otlphttp_shows_what_it_was_linked_to),
+        LOOP_TEST(test_what_cannot_be_signed_is_refused_at_once),
         LOOP_TEST(test_otlphttp_refuses_what_it_cannot_use),
         LOOP_TEST(test_otlp_shows_what_it_was_linked_to),
+        LOOP_TEST(test_otlp_calls_that_wait_outlive_their_authenticator),
         LOOP_TEST(test_otlp_refuses_what_it_cannot_use),
         LOOP_TEST(test_refused_memory_is_survived_at_every_step),
     };

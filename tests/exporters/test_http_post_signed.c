@@ -178,9 +178,38 @@ static void test_no_connection_is_a_fault_on_every_road(void **state)
         post_rig_open_poster(&rig, rows[i].configure, rows[i].yaml);
         post_rig_run(&rig, &probe);
         assert_true(probe.fault < 0);
+        assert_false(probe.is_hopeless);
         assert_true(strlen(probe.fault_text) > 0);
         post_rig_close_poster(&rig);
     }
+    post_rig_end(&rig);
+}
+
+/* More header bytes than a signed request has room for: no other try will help. */
+static void test_what_cannot_be_signed_is_hopeless_and_nothing_else_is(void **state)
+{
+    static char line[40000] = "X-Large: ";
+    static const char *const headers[] = {line};
+    memset(line + strlen("X-Large: "), 'x', sizeof(line) - 1 - strlen("X-Large: "));
+    post_rig_begin(&rig, *state);
+    struct post_probe probe = post_probe_of();
+    rig.auth = authenticator_fixture_new(sigv4_auth_configure, POST_RIG_SIGNED);
+    struct http_poster_options options = post_rig_options(&rig);
+    options.headers = headers;
+    options.header_count = COUNT_OF(headers);
+    assert_int_equal(http_poster_open(rig.aws.loop, &options, &rig.poster), 0);
+    post_rig_run(&rig, &probe); /* there are no credentials: they may come */
+    assert_int_equal(probe.fault, -EACCES);
+    assert_false(probe.is_hopeless);
+    post_rig_close_poster(&rig);
+    post_rig_use_keys();
+    rig.auth = authenticator_fixture_new(sigv4_auth_configure, POST_RIG_SIGNED);
+    options.auth = rig.auth;
+    assert_int_equal(http_poster_open(rig.aws.loop, &options, &rig.poster), 0);
+    post_rig_run(&rig, &probe);
+    assert_true(probe.is_hopeless);
+    assert_true(strlen(probe.fault_text) > 0);
+    assert_int_equal(http_stub_request_count(&rig.aws.stub), 0);
     post_rig_end(&rig);
 }
 
@@ -310,6 +339,7 @@ static int run_on(const char *name)
         LOOP_TEST(test_refused_credentials_are_a_fault_and_other_refusals_are_answers),
         LOOP_TEST(test_codes_that_pass_are_told_as_statuses_that_do),
         LOOP_TEST(test_no_connection_is_a_fault_on_every_road),
+        LOOP_TEST(test_what_cannot_be_signed_is_hopeless_and_nothing_else_is),
         LOOP_TEST(test_settings_of_the_connection_count_for_signed_posts),
         LOOP_TEST(test_role_is_assumed_where_sts_region_says),
         LOOP_TEST(test_role_is_assumed_in_the_region_where_none_is_set_for_it),

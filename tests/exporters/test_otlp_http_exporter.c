@@ -367,7 +367,8 @@ static void test_a_slow_answer_runs_into_the_timeout_and_is_tried_again(void **s
     open_with(state, SIGNAL_METRICS, "endpoint: %s\ntimeout: 50ms\n" QUICK_RETRY, stub.url);
     offer();
     settle();
-    STAT_IS(requests_sent, 2);
+    /* On a busy machine a good answer may be late as well. */
+    assert_true(count_of(&rig.exporter->stats.requests_sent) >= 2);
     STAT_IS(items_delivered, ITEM_COUNT);
     close_both();
 }

@@ -17,6 +17,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "codecs/otlp_json.h"
 #include "codecs/snappy.h"
@@ -151,6 +153,38 @@ static void turn_ms(uint64_t ms)
     }
 }
 
+/* Turns until the server has had so many requests. */
+static void turn_until_sent(size_t count)
+{
+    uint64_t deadline_mono_ns = clock_mono_ns() + LOOP_FIXTURE_PATIENCE_NS;
+    while (http_stub_request_count(&stub) < count && clock_mono_ns() < deadline_mono_ns) {
+        assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
+    }
+    assert_true(http_stub_request_count(&stub) >= count);
+}
+
+/* Standard error goes to a file in memory meanwhile. */
+static int saved_stderr = -1;
+static int logged_fd = -1;
+
+static void begin_log(void)
+{
+    logged_fd = memfd_create("logged", MFD_CLOEXEC);
+    saved_stderr = dup(STDERR_FILENO);
+    assert_true(logged_fd >= 0 && saved_stderr >= 0);
+    assert_int_equal(dup2(logged_fd, STDERR_FILENO), STDERR_FILENO);
+}
+
+static void end_log(char *out, size_t cap)
+{
+    assert_int_equal(dup2(saved_stderr, STDERR_FILENO), STDERR_FILENO);
+    ssize_t len = pread(logged_fd, out, cap - 1, 0);
+    assert_true(len >= 0);
+    out[len] = '\0';
+    (void)close(saved_stderr);
+    (void)close(logged_fd);
+}
+
 /* --- what is sent ----------------------------------------------------------------------------- */
 
 #define WEB                                                                                        \
@@ -222,6 +256,86 @@ static void test_metadata_is_sent_when_asked(void **state)
     assert_string_equal(sent(1), "meta counter jobs_done_bytes_total \"d\" \"By\"\n");
     RIG_STAT_IS(&rig, items_delivered, 1);
     RIG_STAT_IS(&rig, requests_sent, 2);
+    close_both();
+}
+
+/* Metadata says the same with every batch: it is neither repeated nor does a batch wait for it. */
+static void test_metadata_that_is_not_taken_is_counted_told_and_not_repeated(void **state)
+{
+    static const struct {
+        struct http_stub_answer answer;
+        const char *reason;
+    } rows[] = {
+        {{.status = 404}, "\"metadata: HTTP status 404\""},
+        {{.status = 503}, "\"metadata: HTTP status 503\""},
+        {{.status = 400, .body = "no metadata", .body_len = 11}, "\"metadata: no metadata\""},
+        {{.hangs_up = true}, "\"metadata: "},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char logged[8192];
+        const struct http_stub_answer script[] = {{0}, rows[i].answer};
+        start_stub(script, COUNT_OF(script));
+        open_exporter(state, QUICK_RETRY "send_metadata: true\nmax_batch_request_parallelism: 1\n");
+        begin_log();
+        offer(WEB, 1);
+        rig_settle(&rig);
+        end_log(logged, sizeof(logged));
+        RIG_STAT_IS(&rig, items_delivered, 1);
+        RIG_STAT_IS(&rig, left_out_metadata, 1);
+        RIG_STAT_IS(&rig, left_out_infos, 0);
+        if (strstr(logged, "export_partial_success") == NULL ||
+            strstr(logged, rows[i].reason) == NULL) {
+            fail_msg("no %s in: %s", rows[i].reason, logged);
+        }
+        close_both();
+    }
+}
+
+/* What a request would not say is said of the points first. */
+static void test_a_refusal_of_points_is_told_before_that_of_metadata(void **state)
+{
+    static const struct http_stub_answer script[] = {
+        {.status = 400, .body = "old samples", .body_len = 11}, {.status = 404}};
+    char logged[8192];
+    start_stub(script, COUNT_OF(script));
+    open_exporter(state, "send_metadata: true\nmax_batch_request_parallelism: 1\n");
+    begin_log();
+    offer(WEB, 1);
+    rig_settle(&rig);
+    end_log(logged, sizeof(logged));
+    assert_non_null(strstr(logged, "\"old samples\""));
+    assert_null(strstr(logged, "metadata: "));
+    RIG_STAT_IS(&rig, items_rejected, 1);
+    RIG_STAT_IS(&rig, left_out_metadata, 1);
+    close_both();
+}
+
+static void test_a_target_info_that_is_too_long_is_counted_and_told(void **state)
+{
+    char logged[8192];
+    start_stub(ok_script, 1);
+    open_exporter(state, "");
+    bytes_clear(&wire);
+    /* More labels than a series may have. */
+    char json[TEXT_MAX_BYTES];
+    size_t len = (size_t)snprintf(json, sizeof(json),
+                                  "{'resourceMetrics':[{'resource':{'attributes':[{'key':"
+                                  "'service.name','value':{'stringValue':'web'}}");
+    for (int i = 0; i < 300; i++) {
+        len += (size_t)snprintf(json + len, sizeof(json) - len,
+                                ",{'key':'a%d','value':{'intValue':'1'}}", i);
+    }
+    (void)snprintf(json + len, sizeof(json) - len,
+                   "]},'scopeMetrics':[{'metrics':[{'name':'g','gauge':{'dataPoints':[{"
+                   "'timeUnixNano':'1000000000','asInt':'1'}]}}]}]}]}");
+    begin_log();
+    offer(json, 1);
+    rig_settle(&rig);
+    end_log(logged, sizeof(logged));
+    assert_string_equal(sent(0), "{__name__=\"g\",job=\"web\"} 1@1000\n");
+    RIG_STAT_IS(&rig, items_delivered, 1);
+    RIG_STAT_IS(&rig, left_out_infos, 1);
+    assert_non_null(strstr(logged, "\"prometheus_left_out\""));
     close_both();
 }
 
@@ -298,13 +412,11 @@ static void test_without_retries_a_failure_is_the_end(void **state)
 
 static void test_an_upstream_that_does_not_answer_is_given_up(void **state)
 {
-    static const struct http_stub_answer script[] = {{.status = 200, .delay_ms = 2000}};
+    static const struct http_stub_answer script[] = {{.status = 200, .is_held = true}};
     start_stub(script, 1);
     open_exporter(state, "timeout: 50ms\nretry_on_failure: {enabled: false}\n");
-    uint64_t start_mono_ns = clock_mono_ns();
     offer(WEB, 1);
     rig_settle(&rig);
-    assert_true(clock_mono_ns() - start_mono_ns < CLOCK_NS_PER_S);
     RIG_STAT_IS(&rig, items_dropped_retry, 1);
     close_both();
 }
@@ -324,6 +436,7 @@ static void test_deltas_are_refused_by_their_reason(void **state)
     assert_int_equal(http_stub_request_count(&stub), 0);
     RIG_STAT_IS(&rig, items_rejected_delta, 2);
     RIG_STAT_IS(&rig, items_rejected, 0);
+    RIG_STAT_IS(&rig, requests_sent, 0);
     /* Beside others, only they are refused. */
     bytes_clear(&wire);
     append_json(WEB);
@@ -384,6 +497,20 @@ static void test_a_retry_sends_only_what_is_left(void **state)
     close_both();
 }
 
+static void test_each_request_that_is_sent_again_is_counted(void **state)
+{
+    struct odd_one odd = {.number = "00", .answer = {.status = 503}, .count = 2};
+    start_odd(&odd);
+    open_exporter(state, ONE_BY_ONE QUICK_RETRY "max_batch_request_parallelism: 2\n");
+    offer_gauges(3, 1); /* two fail side by side; the third waits until they are sent again */
+    rig_settle(&rig);
+    assert_int_equal(http_stub_request_count(&stub), 5);
+    RIG_STAT_IS(&rig, items_delivered, 3);
+    RIG_STAT_IS(&rig, requests_sent, 5);
+    RIG_STAT_IS(&rig, requests_retried, 2);
+    close_both();
+}
+
 static void test_a_refused_request_is_refused_alone(void **state)
 {
     struct odd_one odd = {.number = "004", .answer = {.status = 400}, .count = 9};
@@ -414,14 +541,14 @@ static void test_a_failure_stops_the_rest_of_the_batch(void **state)
 {
     struct odd_one odd = {.number = "000", .answer = {.status = 503}, .count = 1};
     start_odd(&odd);
-    open_exporter(state, ONE_BY_ONE "max_batch_request_parallelism: 1\n"
-                                    "retry_on_failure: {initial_interval: 300ms, "
-                                    "randomization_factor: 0}\n");
+    open_exporter(state, ONE_BY_ONE QUICK_RETRY "max_batch_request_parallelism: 1\n");
     offer_gauges(3, 1);
-    turn_ms(150);
-    assert_int_equal(http_stub_request_count(&stub), 1);
     rig_settle(&rig);
     assert_int_equal(http_stub_request_count(&stub), 4);
+    static const char *const numbers[] = {"n=\"000\"", "n=\"000\"", "n=\"001\"", "n=\"002\""};
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        assert_non_null(strstr(sent(i), numbers[i]));
+    }
     RIG_STAT_IS(&rig, items_delivered, 3);
     close_both();
 }
@@ -465,14 +592,18 @@ static void test_so_many_requests_of_a_batch_go_at_once(void **state)
 static void test_batches_do_not_overtake_each_other(void **state)
 {
     static const struct http_stub_answer script[] = {
-        {.status = 200, .delay_ms = 200}, {.status = 503, .delay_ms = 50}, {.status = 200}};
+        {.status = 200, .is_held = true}, {.status = 503, .is_held = true}, {.status = 200}};
     start_stub(script, COUNT_OF(script));
     open_exporter(state, QUICK_RETRY);
     for (int value = 1; value <= 3; value++) {
         offer_gauges(2, value);
     }
-    turn_ms(100);
-    assert_int_equal(http_stub_request_count(&stub), 1);
+    for (size_t count = 1; count <= 2; count++) {
+        turn_until_sent(count);
+        turn_ms(20); /* no other one comes before the answer */
+        assert_int_equal(http_stub_request_count(&stub), count);
+        http_stub_release(&stub);
+    }
     rig_settle(&rig);
     assert_int_equal(http_stub_request_count(&stub), 4);
     assert_non_null(strstr(sent(0), "} 1@1000\n"));
@@ -547,7 +678,7 @@ static void test_a_drain_ends_in_time_and_books_what_is_left(void **state)
     start_odd(&odd);
     open_exporter(state, ONE_BY_ONE QUICK_RETRY "max_batch_request_parallelism: 4\n");
     offer_gauges(4, 1);
-    turn_ms(50);
+    turn_until_sent(5); /* the others are taken, and the odd one is tried again */
     rig.exporter->ops->drain(rig.exporter, clock_mono_ns() + 200 * CLOCK_NS_PER_MS);
     rig_settle(&rig);
     RIG_STAT_IS(&rig, items_delivered, 3);
@@ -557,12 +688,12 @@ static void test_a_drain_ends_in_time_and_books_what_is_left(void **state)
 
 static void test_a_close_gives_up_what_is_under_way(void **state)
 {
-    static const struct http_stub_answer script[] = {{.status = 200, .delay_ms = 300}};
+    static const struct http_stub_answer script[] = {{.status = 200, .is_held = true}};
     start_stub(script, 1);
     open_exporter(state, ONE_BY_ONE);
     offer_gauges(8, 1);
     offer_gauges(8, 2);
-    turn_ms(50);
+    turn_until_sent(5); /* as many as go at once */
     rig.exporter->ops->drain(rig.exporter, loop_now_mono_ns(rig.loop));
     rig_settle(&rig);
     RIG_STAT_IS(&rig, items_dropped_shutdown, 16);
@@ -661,6 +792,9 @@ static int run_group(const char *name)
         LOOP_TEST(test_a_request_has_the_heads_of_remote_write),
         LOOP_TEST(test_keys_of_the_translation_have_their_effect),
         LOOP_TEST(test_metadata_is_sent_when_asked),
+        LOOP_TEST(test_metadata_that_is_not_taken_is_counted_told_and_not_repeated),
+        LOOP_TEST(test_a_refusal_of_points_is_told_before_that_of_metadata),
+        LOOP_TEST(test_a_target_info_that_is_too_long_is_counted_and_told),
         LOOP_TEST(test_headers_are_sent_but_ours_are_not_changed),
         LOOP_TEST(test_failures_that_may_pass_are_sent_again),
         LOOP_TEST(test_the_upstream_says_how_long_to_wait),
@@ -669,6 +803,7 @@ static int run_group(const char *name)
         LOOP_TEST(test_an_upstream_that_does_not_answer_is_given_up),
         LOOP_TEST(test_deltas_are_refused_by_their_reason),
         LOOP_TEST(test_a_retry_sends_only_what_is_left),
+        LOOP_TEST(test_each_request_that_is_sent_again_is_counted),
         LOOP_TEST(test_a_refused_request_is_refused_alone),
         LOOP_TEST(test_what_is_given_up_is_what_is_left),
         LOOP_TEST(test_a_failure_stops_the_rest_of_the_batch),

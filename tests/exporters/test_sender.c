@@ -214,6 +214,25 @@ static void test_submit_sends_from_a_later_turn_and_books_delivery(void **state)
     close_and_check();
 }
 
+static void test_an_exporter_may_count_its_requests_itself(void **state)
+{
+    (void)state;
+    struct sender_config config = config_of(10, 1000);
+    struct sender_ops ops = upstream_ops;
+    ops.counts_requests = true;
+    open_with(&config);
+    up.sender.ops = &ops;
+    offer(1);
+    advance(0);
+    answer((struct send_result){.outcome = SEND_RETRYABLE});
+    advance(60 * S);
+    assert_int_equal(up.attempt_count, 2);
+    answer((struct send_result){.outcome = SEND_ACCEPTED});
+    STAT_IS(requests_sent, 0);
+    STAT_IS(requests_retried, 0);
+    close_and_check();
+}
+
 static void test_no_more_than_num_consumers_are_in_flight(void **state)
 {
     (void)state;
@@ -762,6 +781,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TIMED(test_submit_sends_from_a_later_turn_and_books_delivery),
+        TIMED(test_an_exporter_may_count_its_requests_itself),
         TIMED(test_no_more_than_num_consumers_are_in_flight),
         TIMED(test_a_full_queue_makes_the_pipeline_hold),
         TIMED(test_a_batch_larger_than_the_queue_is_dropped_in_a_later_turn),

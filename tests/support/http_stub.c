@@ -147,9 +147,25 @@ static struct http_stub_answer record(struct connection *c, size_t head_len, siz
     return stub->options.script[index < last ? index : last];
 }
 
+/* False when the stub stops. */
+static bool wait_for_release(struct http_stub *stub)
+{
+    uint64_t one = 0;
+    bool is_running = true;
+    ssize_t got = -1;
+    while (is_running && got != sizeof(one)) {
+        is_running = wait_readable(stub, stub->hold_fd, -1);
+        got = is_running ? read(stub->hold_fd, &one, sizeof(one)) : -1;
+    }
+    return is_running;
+}
+
 /* False when the connection ends here. */
 static bool answer_with(struct connection *c, const struct http_stub_answer *answer)
 {
+    if (answer->is_held && !wait_for_release(c->stub)) {
+        return false;
+    }
     if (answer->delay_ms > 0) {
         (void)wait_readable(c->stub, -1, (int)answer->delay_ms);
     }
@@ -282,6 +298,8 @@ void http_stub_start(struct http_stub *stub, const struct http_stub_options *opt
     ASSERT(err == 0);
     stub->stop_fd = eventfd(0, EFD_CLOEXEC);
     ASSERT(stub->stop_fd >= 0);
+    stub->hold_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+    ASSERT(stub->hold_fd >= 0);
     (void)snprintf(stub->url, sizeof(stub->url), "http%s://127.0.0.1:%u",
                    options->tls != NULL ? "s" : "", stub->port);
     err = pthread_mutex_init(&stub->mutex, NULL);
@@ -301,11 +319,19 @@ void http_stub_stop(struct http_stub *stub)
     }
     (void)close(stub->listen_fd);
     (void)close(stub->stop_fd);
+    (void)close(stub->hold_fd);
     for (size_t i = 0; i < stub->request_count; i++) {
         mem_free(stub->requests[i].head);
         mem_free(stub->requests[i].body);
     }
     (void)pthread_mutex_destroy(&stub->mutex);
+}
+
+void http_stub_release(struct http_stub *stub)
+{
+    uint64_t one = 1;
+    ssize_t sent = write(stub->hold_fd, &one, sizeof(one));
+    ASSERT(sent == sizeof(one));
 }
 
 size_t http_stub_request_count(struct http_stub *stub)

@@ -27,6 +27,7 @@ struct http_stub_answer {
     const void *body;
     size_t body_len;
     uint32_t delay_ms; /* before the answer */
+    bool is_held;      /* the answer waits for http_stub_release, or for the end */
     bool hangs_up;     /* closes the connection instead */
 };
 
@@ -58,6 +59,7 @@ struct http_stub {
     char url[HTTP_STUB_URL_BYTES]; /* http://127.0.0.1:PORT */
     int listen_fd;
     int stop_fd; /* readable once the stub stops */
+    int hold_fd; /* a semaphore of answers that may go */
     pthread_t acceptor;
     pthread_t threads[HTTP_STUB_CONNECTIONS_MAX];
     size_t connection_count;
@@ -71,6 +73,9 @@ void http_stub_start(struct http_stub *stub, const struct http_stub_options *opt
 
 /* Closes everything, joins all threads, frees. */
 void http_stub_stop(struct http_stub *stub);
+
+/* Lets one held answer go, of now or later. */
+void http_stub_release(struct http_stub *stub);
 
 size_t http_stub_request_count(struct http_stub *stub);
 
