@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGHUP: what did not change lives on without losing a datagram, what did change is exchanged."""
 
+import signal
 import socket
 import threading
 import time
@@ -22,7 +23,7 @@ def test_unchanged_receiver_loses_nothing_and_the_new_sink_takes_over(start, sin
             wait_until(lambda: sink.total("load") > 0)
             assert weir.reload(config(receiver, otlphttp(second)))["event"] == "reloaded"
             wait_until(lambda: second.total("load") > 0)
-            time.sleep(0.3)
+            wait_until(lambda: weir.status()["graphs_draining"] == 0, what="the old graph's end")
             before = sink.total("load")
             time.sleep(0.5)
             assert sink.total("load") == before
@@ -239,6 +240,28 @@ def test_port_that_is_taken_is_refused_and_the_old_graph_runs_on(start, sink):
         assert weir.events("bind_failed")
         send_udp(port, ["c:1|c"])
         wait_until(lambda: sink.total("c") == 1)
+
+
+def test_pulse_tells_once_what_a_replaced_exporter_gives_up(start, sink):
+    """A forced end, while the graph before still has what its upstream did not take."""
+    port = free_udp_port()
+    receiver = statsd(port, aggregation_interval="100ms")
+    gone = {**otlphttp(sink), "endpoint": "http://127.0.0.1:9"}
+    with start(config(receiver, gone)) as weir:
+        send_udp(port, ["c:1|c"] * 10)
+        wait_until(lambda: weir.exporter("otlphttp")["items_held"] > 0)
+        assert weir.reload(config(receiver, otlphttp(sink)))["event"] == "reloaded"
+        send_udp(port, ["c:1|c"] * 10)
+        wait_until(lambda: sink.total("c") == 10)
+        assert weir.status()["graphs_draining"] == 1
+        weir.signal(signal.SIGTERM)
+        wait_until(lambda: weir.events("state"))
+        weir.signal(signal.SIGTERM)
+        assert weir.wait() == 1
+    books = weir.books()
+    assert books["items_dropped"] > 0 and books["items_delivered"] > 0
+    for key in ("wire_received", "items_delivered", "items_dropped"):
+        assert sum(pulse[key] for pulse in weir.events("pulse")) == books[key], key
 
 
 def test_reload_over_http(start, sink):

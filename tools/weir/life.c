@@ -3,8 +3,7 @@
  * life — start, the states of an orderly end, and reload.
  *
  * One timer looks every LIFE_TICK_MS at what the current state waits for; while nothing is wanted
- * it rests. Signals come through a descriptor, so that they are handled between turns like all
- * else.
+ * it rests. Signals come through a descriptor, so that they are handled between turns.
  */
 #include "tools/weir/life.h"
 
@@ -377,8 +376,7 @@ static int watch_signals(struct life *life)
 
 /* --- threads --------------------------------------------------------------------------------- */
 
-/* Pinned when asked to, or when the mask is a proper part of the host and leaves a CPU to egress.
- */
+/* Pinned when asked to, or when the mask is less than the host and leaves a CPU to egress. */
 static bool wants_pinning(const struct life *life)
 {
     bool is_subset;
@@ -531,10 +529,12 @@ static void close_all(struct life *life)
     if (life->graph != NULL && life->egress.is_started) {
         for (uint32_t i = 0; i < life->old_graph_count; i++) {
             graph_abandon(life->old_graphs[i]);
-            books_retire(life->old_graphs[i], &life->past);
         }
         graph_abandon(life->graph);
-        pulse_stop(life);
+        pulse_stop(life); /* before the old graphs' books are in the past: it reads both */
+        for (uint32_t i = 0; i < life->old_graph_count; i++) {
+            books_retire(life->old_graphs[i], &life->past);
+        }
         books_log(life->graph, &life->past, "books_closed");
     }
     admin_close(life->admin);

@@ -40,9 +40,9 @@ struct pulse_totals pulse_take(struct pulse *pulse, const struct books *books)
     return now;
 }
 
-uint64_t pulse_oldest_ms(const struct graph *graph, uint64_t now_mono_ns)
+/* What is held longest in `graph`, or `oldest_mono_ns` where that has been held for longer. */
+static uint64_t find_oldest(const struct graph *graph, uint64_t oldest_mono_ns)
 {
-    uint64_t oldest_mono_ns = now_mono_ns;
     for (uint32_t i = 0; i < graph->exporter_count; i++) {
         if (graph->exporters[i] == NULL) {
             continue;
@@ -52,13 +52,38 @@ uint64_t pulse_oldest_ms(const struct graph *graph, uint64_t now_mono_ns)
             oldest_mono_ns = held_mono_ns;
         }
     }
+    return oldest_mono_ns;
+}
+
+uint64_t pulse_oldest_ms(const struct life *life, uint64_t now_mono_ns)
+{
+    uint64_t oldest_mono_ns = find_oldest(life->graph, now_mono_ns);
+    for (uint32_t i = 0; i < life->old_graph_count; i++) {
+        oldest_mono_ns = find_oldest(life->old_graphs[i], oldest_mono_ns);
+    }
     return (now_mono_ns - oldest_mono_ns) / CLOCK_NS_PER_MS;
+}
+
+void pulse_read(const struct life *life, struct books *books)
+{
+    struct books_past past = life->past;
+    uint64_t held_count = 0;
+    for (uint32_t i = 0; i < life->old_graph_count; i++) {
+        const struct graph *old = life->old_graphs[i];
+        books_retire(old, &past);
+        for (uint32_t j = 0; j < old->exporter_count; j++) {
+            const struct graph_exporter *entry = old->exporters[j];
+            held_count += entry == NULL ? 0 : counter_read(&entry->exporter->stats.items_held);
+        }
+    }
+    books_read(life->graph, &past, books);
+    counter_add(&books->out.items_held, held_count);
 }
 
 static void tell(struct life *life, uint64_t now_mono_ns)
 {
     struct books books;
-    books_read(life->graph, &life->past, &books);
+    pulse_read(life, &books);
     struct pulse_totals new = pulse_take(&life->pulse, &books);
     uint64_t interval_ms = (now_mono_ns - life->pulse.since_mono_ns) / CLOCK_NS_PER_MS;
     life->pulse.since_mono_ns = now_mono_ns;
@@ -69,7 +94,7 @@ static void tell(struct life *life, uint64_t now_mono_ns)
         LOG_U64("items_delivered", new.items_delivered),
         LOG_U64("items_rejected", new.items_rejected), LOG_U64("items_dropped", new.items_dropped),
         LOG_U64("items_held", counter_read(&books.out.items_held)),
-        LOG_U64("queue_oldest_ms", pulse_oldest_ms(life->graph, now_mono_ns)));
+        LOG_U64("queue_oldest_ms", pulse_oldest_ms(life, now_mono_ns)));
 }
 
 static void arm(struct life *life, uint64_t now_mono_ns)

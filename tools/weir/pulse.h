@@ -39,13 +39,19 @@ struct pulse {
 
 /*
  * What is new in `books` since the last call, and remembers that it was told. A total that is lower
- * than before, as while a graph that was replaced still drains, has nothing new.
+ * than before has nothing new.
  */
 struct pulse_totals pulse_take(struct pulse *pulse, const struct books *books);
 
-/* For how long the batch that any exporter of `graph` has held longest has been held; 0 for none.
+/*
+ * Everything since start, and what is held now: that of graphs which were replaced and still drain
+ * counts as well, for with them waits what an upstream that is down did not take.
  */
-uint64_t pulse_oldest_ms(const struct graph *graph, uint64_t now_mono_ns);
+void pulse_read(const struct life *life, struct books *books);
+
+/* For how long the batch that any exporter of these graphs has held longest has been held; 0 for
+ * none. */
+uint64_t pulse_oldest_ms(const struct life *life, uint64_t now_mono_ns);
 
 /* A line every minute from now on; `life` holds the pulse and outlives it. */
 void pulse_start(struct life *life);
