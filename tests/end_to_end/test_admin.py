@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """weir's own pages: self-metrics, status, readiness, and the health check."""
 
+import contextlib
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
+import time
 
 import pytest
 from prom_page import total, value
 from senders import Load, send_udp
 from settings import config, otlphttp, statsd, to_text, with_admin
 from weir_process import fetch, fetch_status, free_port, free_udp_port, run_command, wait_until
+
+# Who is heard at once by one of weir's own servers.
+HEALTH_CALLERS_MAX = 256
 
 
 @pytest.fixture
@@ -112,6 +118,56 @@ def test_health_check_of_a_balancer_that_sends_proxy_headers(running, header):
         answer = b"".join(iter(lambda: connection.recv(4096), b""))
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b"Server available" in answer
+
+
+def test_whoever_the_health_check_turns_away_is_counted(running):
+    """Silence is how a load balancer probes, and no refusal; another protocol's words are one."""
+    host, port = running.health.removeprefix("http://").split(":")
+    for said in (b"", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"):
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(said)
+            if not said:
+                connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(1) == b""
+    page = running.metrics()
+    assert value(page, "weir_health_check_refused", reason="unknown_protocol") == 1
+    assert value(page, "weir_health_check_refused", reason="no_room") == 0
+    assert value(page, "weir_health_check_refused", reason="accept_failed") == 0
+
+
+def test_a_health_check_with_too_many_callers_counts_who_found_no_room(running):
+    host, port = running.health.removeprefix("http://").split(":")
+
+    def refused():
+        return value(running.metrics(), "weir_health_check_refused", reason="no_room")
+
+    with contextlib.ExitStack() as callers:
+        for count in (HEALTH_CALLERS_MAX, 1):
+            for _ in range(count):
+                caller = socket.create_connection((host, int(port)), timeout=5)
+                callers.enter_context(caller).sendall(b"GET / HTTP/1.1\r\n")  # and no more
+            wait_until(lambda: refused() == (1 if count == 1 else 0))
+
+
+def test_a_health_check_without_descriptors_is_told_and_heals(running):
+    began = time.monotonic()
+    pid, limit = running.process.pid, resource.RLIMIT_NOFILE
+    limits = resource.prlimit(pid, limit)
+    host, port = running.health.removeprefix("http://").split(":")
+    resource.prlimit(pid, limit, (3, limits[1]))  # no descriptor is as low, so none is given
+    try:
+        with socket.create_connection((host, int(port)), timeout=15) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: weir\r\n\r\n")
+            wait_until(lambda: any(line["listener"] == "health_check"
+                                   for line in running.events("accept_failed")))
+            resource.prlimit(pid, limit, limits)
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+    finally:
+        resource.prlimit(pid, limit, limits)
+    page = running.metrics()
+    assert value(page, "weir_health_check_refused", reason="accept_failed") >= 1
+    told = [line for line in running.events("accept_failed") if line["listener"] == "health_check"]
+    assert len(told) <= 1 + (time.monotonic() - began) / 10  # at most one in ten seconds
 
 
 def test_health_command(running):

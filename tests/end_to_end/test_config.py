@@ -192,6 +192,16 @@ def test_usage_errors_exit_2(arguments):
     assert result.stderr.startswith("weir: ")
 
 
+def test_settle_time_that_takes_the_whole_drain_is_refused(write):
+    result = run_command("validate", "--config", write(GOOD), env={"WEIR_SETTLE_TIME": "25s"})
+    assert result.returncode == USAGE
+    for word in ("--settle-time", "WEIR_SETTLE_TIME", "--drain-timeout", "WEIR_DRAIN_TIMEOUT"):
+        assert word in result.stderr
+    result = run_command("validate", "--config", write(GOOD),
+                         env={"WEIR_SETTLE_TIME": "25s", "WEIR_DRAIN_TIMEOUT": "26s"})
+    assert result.returncode == 0, result.stderr
+
+
 def test_flags_from_the_environment(write):
     result = run_command("validate", "--config", write(GOOD), env={"WEIR_IO": "kqueue"})
     assert result.returncode == USAGE and "WEIR_IO" in result.stderr

@@ -19,8 +19,9 @@
 #define ARGS_MAX 80
 
 static const char *const variables[] = {
-    "WEIR_IO",         "WEIR_SHARDS",        "WEIR_PIN",    "WEIR_LOG_LEVEL",
-    "WEIR_LOG_FORMAT", "WEIR_DRAIN_TIMEOUT", "WEIR_STRICT", "WEIR_HEALTH_ADDRESS",
+    "WEIR_IO",        "WEIR_SHARDS",         "WEIR_PIN",
+    "WEIR_LOG_LEVEL", "WEIR_LOG_FORMAT",     "WEIR_DRAIN_TIMEOUT",
+    "WEIR_STRICT",    "WEIR_HEALTH_ADDRESS", "WEIR_SETTLE_TIME",
 };
 
 static int clear_environment(void **state)
@@ -297,7 +298,47 @@ static void test_bad_values_of_variables(void **state)
     bad_with("WEIR_LOG_LEVEL", "loud");
     bad_with("WEIR_LOG_FORMAT", "xml");
     bad_with("WEIR_DRAIN_TIMEOUT", "soon");
+    bad_with("WEIR_SETTLE_TIME", "soon");
     bad_with("WEIR_HEALTH_ADDRESS", "nowhere");
+}
+
+static void test_settle_time_is_kept_even_where_it_is_none(void **state)
+{
+    (void)state;
+    struct cli cli = good("");
+    assert_false(cli.has_settle_time);
+    assert_int_equal(cli_settle_max_ns(&cli), 10 * CLOCK_NS_PER_S);
+    assert_int_equal(cli_quiet_ns(&cli), 500 * CLOCK_NS_PER_MS);
+    cli = good("--settle-time 7s");
+    assert_int_equal(cli_settle_max_ns(&cli), 7 * CLOCK_NS_PER_S);
+    assert_int_equal(cli_quiet_ns(&cli), UINT64_MAX);
+    cli = good("--settle-time 0s");
+    assert_true(cli.has_settle_time);
+    assert_int_equal(cli_settle_max_ns(&cli), 0);
+    assert_int_equal(cli_quiet_ns(&cli), UINT64_MAX);
+}
+
+/* What reads on until the drain is over has no time to deliver. */
+static void test_settle_time_is_shorter_than_the_drain(void **state)
+{
+    (void)state;
+    assert_int_equal(good("--settle-time 24999ms").settle_time_ns, 24999 * CLOCK_NS_PER_MS);
+    bad("--settle-time 25s");
+    bad("--settle-time 45s");
+    bad("--settle-time 10s --drain-timeout 10s");
+    bad("--drain-timeout 10s --settle-time 11s");
+    bad("validate --settle-time 25s");
+    assert_int_equal(good("--settle-time 45s --drain-timeout 46s").settle_time_ns,
+                     45 * CLOCK_NS_PER_S);
+    assert_int_equal(good("--settle-time 0s --drain-timeout 0s").drain_timeout_ns, 0);
+    bad_with("WEIR_SETTLE_TIME", "25s");
+    assert_int_equal(good_with("WEIR_SETTLE_TIME", "25s", "--drain-timeout 26s").settle_time_ns,
+                     25 * CLOCK_NS_PER_S);
+    assert_int_equal(good_with("WEIR_SETTLE_TIME", "25s", "--settle-time 5s").settle_time_ns,
+                     5 * CLOCK_NS_PER_S);
+    /* Who only asks what there is, or whether it is well, is not held up. */
+    assert_int_equal(good("--settle-time 45s --help").command, CLI_HELP);
+    assert_int_equal(good_with("WEIR_SETTLE_TIME", "45s", "health").command, CLI_HEALTH);
 }
 
 static void test_exit_codes_are_what_the_manual_says(void **state)
@@ -323,6 +364,8 @@ int main(void)
         cmocka_unit_test(test_environment_twins),
         cmocka_unit_test(test_flag_wins_over_its_variable_and_empty_ones_do_not_count),
         cmocka_unit_test(test_bad_values_of_variables),
+        cmocka_unit_test(test_settle_time_is_kept_even_where_it_is_none),
+        cmocka_unit_test(test_settle_time_is_shorter_than_the_drain),
         cmocka_unit_test(test_exit_codes_are_what_the_manual_says),
     };
     return cmocka_run_group_tests(tests, clear_environment, NULL);

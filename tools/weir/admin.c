@@ -40,6 +40,8 @@ struct admin_server {
     struct tcp_front front; /* of the health check */
     struct receiver_stats front_stats;
     bool has_front;
+    uint64_t accept_failed_count;
+    struct log_limit accept_failed;
 };
 
 struct admin {
@@ -175,6 +177,18 @@ static bool front_on_protocol(struct tcp_front *front, enum sniff_kind kind,
     return http1_server_adopt(&server->server, channel, first) == 0;
 }
 
+/* The loop tries again by itself; until it succeeds, whoever asks sees no health. */
+static void front_on_fault(struct tcp_front *front, int fault)
+{
+    struct admin_server *server = CONTAINER_OF(front, struct admin_server, front);
+    uint64_t suppressed_count = 0;
+    server->accept_failed_count++;
+    if (log_limit_admit(&server->accept_failed, loop_now_mono_ns(front->loop), &suppressed_count)) {
+        log_warn("accept_failed", LOG_TEXT("listener", front->name), LOG_FAULT("reason", fault),
+                 LOG_U64("suppressed", suppressed_count));
+    }
+}
+
 static void front_on_closed(struct tcp_front *front)
 {
     CONTAINER_OF(front, struct admin_server, front)->has_front = false;
@@ -188,6 +202,7 @@ static int open_front(struct admin_server *server, int fd)
         .name = "health_check",
         .options = {.protocols = SNIFF_BIT(SNIFF_HTTP1), .allows_proxy = true},
         .on_protocol = front_on_protocol,
+        .on_fault = front_on_fault,
         .on_closed = front_on_closed,
     };
     int err = tcp_front_open(&server->front, &fd, 1);
@@ -250,6 +265,22 @@ int admin_open(struct life *life, struct admin **out)
         err = serve(&admin->health, life, "health_check", fd, health->endpoint.port);
     }
     return err;
+}
+
+bool admin_health_refusals(const struct admin *admin, struct admin_refusals *out)
+{
+    if (admin == NULL || !admin->health.has_front) {
+        return false;
+    }
+    const struct admin_server *server = &admin->health;
+    const struct tcp_front_counts *counts = &server->front.counts;
+    *out = (struct admin_refusals){
+        .no_room_count =
+            counter_read(&server->front_stats.connections_refused) + counts->turned_away_count,
+        .accept_failed_count = server->accept_failed_count,
+        .unknown_count = counts->unknown_count,
+    };
+    return true;
 }
 
 static bool is_gone(const struct admin_server *server)

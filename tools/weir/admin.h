@@ -12,11 +12,24 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "core/base/defs.h"
 #include "tools/weir/graph.h"
 #include "tools/weir/life.h"
 
 struct admin;
+
+/* Connections to the health check that got no answer; totals since start. */
+struct admin_refusals {
+    uint64_t no_room_count;       /* too many at once, or no memory */
+    uint64_t accept_failed_count; /* times that the kernel gave none, as for want of descriptors */
+    uint64_t unknown_count;       /* spoke no HTTP/1 */
+};
+
+/* False, and `out` is left alone, where no health check is served. `admin` may be NULL. */
+bool admin_health_refusals(const struct admin *admin, struct admin_refusals *out);
 
 /* Binds and serves. 0, or negative after a log line. `life` is borrowed. */
 WEIR_MUST_USE int admin_open(struct life *life, struct admin **out);

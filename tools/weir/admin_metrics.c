@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 
 #include "core/base/clock.h"
+#include "tools/weir/admin.h"
 #include "tools/weir/admin_page.h"
 #include "tools/weir/books.h"
 #include "tools/weir/process_info.h"
@@ -337,6 +338,21 @@ static void put_batches(struct bytes *out, const struct graph *graph)
     }
 }
 
+/* Whoever is refused here takes this gateway for ill. */
+static void put_health(struct bytes *out, const struct life *life)
+{
+    static const char metric[] = "weir_health_check_refused";
+    struct admin_refusals refusals;
+    if (!admin_health_refusals(life->admin, &refusals)) {
+        return;
+    }
+    put_head(out, metric, STATS_COUNTER,
+             "Connections to the health check that got no answer, by reason.");
+    put_sample(out, metric, "reason=\"no_room\"", "", refusals.no_room_count);
+    put_sample(out, metric, "reason=\"accept_failed\"", "", refusals.accept_failed_count);
+    put_sample(out, metric, "reason=\"unknown_protocol\"", "", refusals.unknown_count);
+}
+
 static void put_process(struct bytes *out, const struct life *life)
 {
     struct rusage usage;
@@ -385,5 +401,6 @@ void admin_page_metrics(const struct life *life, struct bytes *out)
     memset(&list, 0, sizeof(list));
     collect_workers(life, &list);
     put_scope(out, STATS_WORKER, life->graph, &list);
+    put_health(out, life);
     put_process(out, life);
 }

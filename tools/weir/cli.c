@@ -4,6 +4,7 @@
  */
 #include "tools/weir/cli.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +131,7 @@ static bool take_drain_timeout(struct cli *cli, const char *value)
 
 static bool take_settle_time(struct cli *cli, const char *value)
 {
+    cli->has_settle_time = true;
     return read_duration(value, &cli->settle_time_ns);
 }
 
@@ -189,7 +191,7 @@ static const struct flag flags[] = {
     {"log-level", "WEIR_LOG_LEVEL", true, take_log_level, "error, warn, info or debug"},
     {"log-format", "WEIR_LOG_FORMAT", true, take_log_format, "auto, text or json"},
     {"drain-timeout", "WEIR_DRAIN_TIMEOUT", true, take_drain_timeout, "a duration such as 25s"},
-    {"settle-time", "WEIR_SETTLE_TIME", true, take_settle_time, "a duration such as 45s"},
+    {"settle-time", "WEIR_SETTLE_TIME", true, take_settle_time, "a duration such as 10s"},
     {"strict", "WEIR_STRICT", false, take_strict, ""},
     {"json", NULL, false, take_json, ""},
     {"format", NULL, true, take_format, "yaml or json"},
@@ -315,6 +317,22 @@ static int read_arguments(struct cli *cli, int argc, char **argv)
     return code;
 }
 
+/* Reading on takes of the drain; if it took all, what is held by then would be given up. */
+static int check_settle_time(const struct cli *cli)
+{
+    bool would_run = cli->command == CLI_RUN || cli->command == CLI_VALIDATE;
+    bool leaves_time = cli->settle_time_ns == 0 || cli->settle_time_ns < cli->drain_timeout_ns;
+    if (!would_run || leaves_time) {
+        return 0;
+    }
+    (void)fprintf(stderr,
+                  "weir: --settle-time (WEIR_SETTLE_TIME) is %" PRIu64 "ms, --drain-timeout "
+                  "(WEIR_DRAIN_TIMEOUT) %" PRIu64 "ms: no time is left to deliver what is held; "
+                  "make the first shorter than the second\n",
+                  cli->settle_time_ns / CLOCK_NS_PER_MS, cli->drain_timeout_ns / CLOCK_NS_PER_MS);
+    return EXIT_CODE_USAGE;
+}
+
 int cli_parse(struct cli *cli, int argc, char **argv)
 {
     *cli = (struct cli){
@@ -336,18 +354,19 @@ int cli_parse(struct cli *cli, int argc, char **argv)
         return code;
     }
     cli->passes_over_flags = name == ADOT_NAME_AWSCOLLECTOR;
-    return read_arguments(cli, argc, argv);
+    code = read_arguments(cli, argc, argv);
+    return code != 0 ? code : check_settle_time(cli);
 }
 
 uint64_t cli_settle_max_ns(const struct cli *cli)
 {
-    return cli->settle_time_ns != 0 ? cli->settle_time_ns : cli->drain_timeout_ns / 5 * 2;
+    return cli->has_settle_time ? cli->settle_time_ns : cli->drain_timeout_ns / 5 * 2;
 }
 
 /* Behind a load balancer sparse clients pause for longer than that: who names a time gets it. */
 uint64_t cli_quiet_ns(const struct cli *cli)
 {
-    return cli->settle_time_ns != 0 ? UINT64_MAX : QUIET_NS;
+    return cli->has_settle_time ? UINT64_MAX : QUIET_NS;
 }
 
 void cli_print_help(void)
@@ -375,7 +394,8 @@ void cli_print_help(void)
         "      --shards N           receiving threads; default: CPUs this process may use\n"
         "      --pin                pin the threads to CPUs\n"
         "      --drain-timeout D    from SIGTERM to exit, default 25s\n"
-        "      --settle-time D      of that, read on for so long though nothing comes; default: "
+        "      --settle-time D      of that, read on for so long though nothing comes, and no\n"
+        "                           longer; 0s: not at all; shorter than the drain; default: "
         "until\n"
         "                           input is silent\n"
         "      --log-level L        error, warn, info, debug\n"

@@ -50,7 +50,8 @@ struct cli {
     enum log_level log_level;
     enum log_format log_format;
     uint64_t drain_timeout_ns;
-    uint64_t settle_time_ns;    /* 0: until input is silent, two fifths of the drain at most */
+    bool has_settle_time;       /* else until input is silent, two fifths of the drain at most */
+    uint64_t settle_time_ns;    /* 0: reads on not at all; shorter than the drain */
     bool is_strict;             /* validate: warnings are errors */
     bool is_json;               /* version, components, config */
     bool is_unredacted;         /* config */
