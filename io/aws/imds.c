@@ -53,6 +53,14 @@ static void fail(struct imds_get *get, int fault, const char *why)
     get->on_done(get, &answer);
 }
 
+static void fail_absent(struct imds_get *get)
+{
+    const struct imds_answer answer = {.fault = FAULT_MALFORMED,
+                                       .why = "it has no such document (no role is attached?)",
+                                       .is_absent = true};
+    get->on_done(get, &answer);
+}
+
 static void send_or_fail(struct imds_get *get)
 {
     int err = send_get(get);
@@ -105,10 +113,12 @@ static void take_document(struct imds_get *get, const struct http_result *result
         send_or_fail(get);
         return;
     }
+    if (result->status == 404) {
+        fail_absent(get);
+        return;
+    }
     if (result->status != 200 || result->is_body_cut) {
-        fail(get, FAULT_MALFORMED,
-             result->status == 404 ? "it has no such document (no role is attached?)"
-                                   : "its answer is not as expected");
+        fail(get, FAULT_MALFORMED, "its answer is not as expected");
         return;
     }
     const struct imds_answer answer = {.body = result->body, .why = ""};

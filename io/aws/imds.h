@@ -40,6 +40,7 @@ struct imds_answer {
     int fault;         /* 0: `body` is the document */
     struct slice body; /* borrowed until the callback returns */
     const char *why;   /* static or borrowed alike; "" when fault is 0 */
+    bool is_absent;    /* of a fault: the service has no such document, and that is its answer */
 };
 
 /* Once per started get, from a later turn; it may be started again from inside. */

@@ -5,7 +5,8 @@
  *     identity ─▶ group ─▶ /v1/metadata ─▶ /v1/tasks ─▶ on_done
  *
  * A step whose answer is known is passed over; one that fails ends the round, but for the group:
- * its name is a tag, and tags are shown only where the instance is set so.
+ * its name is a tag, and tags are shown only where the instance is set so. That there is none is an
+ * answer; what only failed is asked again in the next round.
  */
 #include "io/receivers/container_insight_ask.h"
 
@@ -153,6 +154,7 @@ static void on_group(struct imds_get *get, const struct imds_answer *answer)
 {
     struct container_insight_ask *ask = CONTAINER_OF(get, struct container_insight_ask, identity);
     char *group = ask->labels.auto_scaling_group;
+    ask->is_group_answered = answer->fault == 0 || answer->is_absent;
     bool is_name = answer->fault == 0 && answer->body.len > 0 &&
                    answer->body.len <= CONTAINER_INSIGHT_LABEL_MAX_BYTES &&
                    slice_is_utf8(answer->body);
@@ -209,9 +211,11 @@ void container_insight_ask_start(struct container_insight_ask *ask)
     ask->why = "";
     if (ask->agent_host[0] == '\0') {
         ask_machine(ask);
-        return;
+    } else if (!ask->is_group_answered) {
+        ask_group(ask);
+    } else {
+        ask_next(ask);
     }
-    ask_next(ask);
 }
 
 /* Fargate has no instance metadata; asking for it would only take time. */

@@ -46,6 +46,7 @@ struct container_insight_ask {
     char agent_host[INET6_ADDRSTRLEN]; /* "" while not known */
     char url[CONTAINER_INSIGHT_URL_MAX_BYTES];
     bool is_machine_asked;
+    bool is_group_answered; /* with its name, or that it has none to show */
 };
 
 /*

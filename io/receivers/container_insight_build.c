@@ -36,6 +36,7 @@ struct building {
     uint64_t elapsed_ns; /* 0: too short for rates */
     const char *prefix;
     uint32_t point_count;
+    uint32_t left_out_count;
     struct attr attrs[RESOURCE_ATTRS_MAX];
     size_t attr_count;
     char time_text[NUMBER_TEXT_MAX_BYTES];
@@ -57,8 +58,9 @@ static void put_number(struct building *x, const struct metric_def *def, struct 
         .unit = slice_of_text(def->unit),
         .data = OTLP_DATA_GAUGE,
     };
-    if (!x->is_open) {
-        return; /* there is no room any more */
+    if (!x->is_open) { /* there is no room any more */
+        x->left_out_count++;
+        return;
     }
     size_t mark = otlp_build_mark(&x->b);
     otlp_build_number(&x->b, &point, number);
@@ -162,6 +164,7 @@ static void close_resource(struct building *x)
     int err = x->b.err;
     bool is_kept = err == 0 && x->point_count > x->resource_first_point;
     if (err != 0) {
+        x->left_out_count += x->point_count - x->resource_first_point;
         otlp_build_rewind(&x->b, x->b.envelope_mark);
     }
     (void)otlp_envelope_end(&x->b, &envelope);
@@ -498,6 +501,7 @@ int container_insight_build(const struct container_insight_labels *labels,
     build_disks(&x, before, now);
     build_filesystems(&x, now);
     *out = (struct container_insight_metrics){.bytes = otlp_build_since(&x.b, 0),
-                                              .point_count = x.point_count};
+                                              .point_count = x.point_count,
+                                              .left_out_count = x.left_out_count};
     return x.b.err;
 }

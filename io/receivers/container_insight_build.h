@@ -34,6 +34,7 @@ struct container_insight_labels {
 struct container_insight_metrics {
     struct slice bytes; /* whole ResourceMetrics fields; borrows from the buffer */
     uint32_t point_count;
+    uint32_t left_out_count; /* points that did not fit */
 };
 
 /*

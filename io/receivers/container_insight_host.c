@@ -138,10 +138,11 @@ static void read_filesystems(const struct container_insight_host *host,
     struct container_insight_mount mounts[CONTAINER_INSIGHT_FILESYSTEMS_MAX];
     struct slice text;
     uint32_t count = 0;
+    bool is_cut = false;
     if (container_insight_file_read(buffer, host->mountinfo, NULL, &text) == 0) {
-        count = container_insight_parse_mountinfo(text, mounts, COUNT_OF(mounts));
+        count = container_insight_parse_mountinfo(text, mounts, COUNT_OF(mounts), &is_cut);
     }
-    note(sample, CONTAINER_INSIGHT_FILESYSTEM, count > 0);
+    note(sample, CONTAINER_INSIGHT_FILESYSTEM, count > 0 && !is_cut);
     for (uint32_t i = 0; i < count; i++) {
         bool is_good = read_filesystem(&mounts[i], &sample->filesystems[sample->filesystem_count]);
         sample->filesystem_count += is_good ? 1 : 0;

@@ -206,7 +206,9 @@ int container_insight_parse_net_dev(struct slice text, struct container_insight_
             sample->interface_count = 0;
             return FAULT_MALFORMED;
         }
-        if (is_wanted && sample->interface_count < CONTAINER_INSIGHT_INTERFACES_MAX) {
+        if (is_wanted && sample->interface_count == CONTAINER_INSIGHT_INTERFACES_MAX) {
+            sample->missing |= CONTAINER_INSIGHT_SOURCE_BIT(CONTAINER_INSIGHT_PROC);
+        } else if (is_wanted) {
             sample->interfaces[sample->interface_count] = found;
             sample->interface_count++;
         }
@@ -236,13 +238,17 @@ static struct container_insight_disk *find_disk(struct container_insight_sample 
     return NULL;
 }
 
-/* The disk of that number, new where it is not there; NULL where there are too many. */
+/* The disk of that number, new where it is not there; NULL, and said, where there are too many. */
 static struct container_insight_disk *ask_disk(struct container_insight_sample *sample,
                                                uint64_t major, uint64_t minor)
 {
     struct container_insight_disk *disk = find_disk(sample, major, minor);
-    if (disk != NULL || sample->disk_count == CONTAINER_INSIGHT_DISKS_MAX) {
+    if (disk != NULL) {
         return disk;
+    }
+    if (sample->disk_count == CONTAINER_INSIGHT_DISKS_MAX) {
+        sample->missing |= CONTAINER_INSIGHT_SOURCE_BIT(CONTAINER_INSIGHT_CGROUP);
+        return NULL;
     }
     disk = &sample->disks[sample->disk_count];
     sample->disk_count++;
@@ -431,16 +437,22 @@ static bool parse_mount(struct slice line, struct container_insight_mount *out)
 }
 
 uint32_t container_insight_parse_mountinfo(struct slice text, struct container_insight_mount *out,
-                                           uint32_t max)
+                                           uint32_t max, bool *is_cut)
 {
     struct slice line;
+    struct container_insight_mount found;
     uint32_t count = 0;
-    while (count < max && take_line(&text, &line)) {
-        bool is_new = parse_mount(line, &out[count]);
+    *is_cut = false;
+    while (!*is_cut && take_line(&text, &line)) {
+        bool is_new = parse_mount(line, &found);
         for (uint32_t i = 0; i < count && is_new; i++) {
-            is_new = strcmp(out[i].device, out[count].device) != 0;
+            is_new = strcmp(out[i].device, found.device) != 0;
         }
-        count += is_new ? 1 : 0;
+        *is_cut = is_new && count == max;
+        if (is_new && !*is_cut) {
+            out[count] = found;
+            count++;
+        }
     }
     return count;
 }

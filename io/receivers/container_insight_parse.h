@@ -58,12 +58,16 @@ WEIR_MUST_USE int container_insight_parse_meminfo(struct slice text,
 
 /*
  * /proc/1/net/dev: fills `interfaces`, without loopback and the host's ends of containers' links
- * (lo…, veth…, docker…). Those beyond CONTAINER_INSIGHT_INTERFACES_MAX are left out.
+ * (lo…, veth…, docker…). Those beyond CONTAINER_INSIGHT_INTERFACES_MAX are left out, and `missing`
+ * says so.
  */
 WEIR_MUST_USE int container_insight_parse_net_dev(struct slice text,
                                                   struct container_insight_sample *sample);
 
-/* io.stat (version 2): adds disks, their bytes and operations; the total is of reads and writes. */
+/*
+ * io.stat (version 2): adds disks, their bytes and operations; the total is of reads and writes.
+ * Disks beyond CONTAINER_INSIGHT_DISKS_MAX are left out, and `missing` says so; so it is below.
+ */
 WEIR_MUST_USE int container_insight_parse_io_stat(struct slice text,
                                                   struct container_insight_sample *sample);
 
@@ -79,6 +83,7 @@ WEIR_MUST_USE int container_insight_parse_diskstats(struct slice text,
  * /proc/self/mountinfo: the first place of each device of a file system, and of each tmpfs below
  * /dev, which is its own device; returns how many, at most `max`. Lines of other shapes pass, since
  * the kernel adds fields as it likes.
+ *   is_cut   set; are there more?
  */
 uint32_t container_insight_parse_mountinfo(struct slice text, struct container_insight_mount *out,
-                                           uint32_t max);
+                                           uint32_t max, bool *is_cut);

@@ -5,7 +5,7 @@
  *     IDLE ── collect ──▶ ASKING ── answered, or no patience left ──▶ READING ── looked ──▶ IDLE
  *
  * The first cycle only remembers what it saw. A cycle that begins while the last one is under way
- * is left out: the next one's rates span both.
+ * is left out and counted: the next one's rates span both.
  */
 #include "io/receivers/container_insight_receiver.h"
 
@@ -26,6 +26,14 @@
 
 /* Answers are waited for so long at most, and no longer than half an interval. */
 #define ASK_PATIENCE_NS (5 * CLOCK_NS_PER_S)
+
+/* Behind those of all pull receivers. */
+enum insight_why {
+    INSIGHT_WHY_OVERRUN = PULL_WHY_LIMIT,
+    INSIGHT_WHY_TOO_LARGE,
+    INSIGHT_WHY_LIMIT,
+};
+_Static_assert(INSIGHT_WHY_LIMIT <= STATS_LINE_REASON_MAX, "each reason has a counter");
 
 enum phase {
     PHASE_IDLE,
@@ -56,6 +64,7 @@ struct container_insight_receiver {
     enum phase phase;
     struct log_limit limits[CONTAINER_INSIGHT_SOURCE_COUNT];
     struct log_limit output_limit;
+    struct log_limit overrun_limit;
 };
 
 static struct container_insight_receiver *of(struct pull_receiver *pull)
@@ -64,6 +73,18 @@ static struct container_insight_receiver *of(struct pull_receiver *pull)
 }
 
 /* --- what is missing -------------------------------------------------------------------------- */
+
+static const char *insight_reason(uint32_t index)
+{
+    static const char *const reasons[INSIGHT_WHY_LIMIT] = {
+        [INSIGHT_WHY_OVERRUN] = "overrun",
+        [INSIGHT_WHY_TOO_LARGE] = "too_large",
+    };
+    if (index < PULL_WHY_LIMIT) {
+        return pull_reason(index);
+    }
+    return index < INSIGHT_WHY_LIMIT ? reasons[index] : NULL;
+}
 
 static struct counter *counter_of(struct receiver_stats *stats,
                                   enum container_insight_source source)
@@ -110,10 +131,12 @@ static void complain(struct container_insight_receiver *self, enum container_ins
 static void complain_of(struct container_insight_receiver *self, uint32_t missing)
 {
     static const char *const reasons[CONTAINER_INSIGHT_SOURCE_COUNT] = {
-        [CONTAINER_INSIGHT_PROC] = "a file of the host's /proc cannot be read, or not understood",
-        [CONTAINER_INSIGHT_CGROUP] =
-            "a file of the host's cgroups cannot be read, or a task has none",
-        [CONTAINER_INSIGHT_FILESYSTEM] = "no file system of the host, or one that does not answer",
+        [CONTAINER_INSIGHT_PROC] = "a file of the host's /proc cannot be read, is not understood, "
+                                   "or tells of more interfaces than have room",
+        [CONTAINER_INSIGHT_CGROUP] = "a file of the host's cgroups cannot be read, a task has "
+                                     "none, or there are more disks or tasks than have room",
+        [CONTAINER_INSIGHT_FILESYSTEM] = "no file system of the host, one that does not answer, or "
+                                         "more than have room",
     };
     for (uint32_t i = 0; i < CONTAINER_INSIGHT_SOURCE_COUNT; i++) {
         if ((missing & CONTAINER_INSIGHT_SOURCE_BIT(i)) != 0) {
@@ -132,10 +155,12 @@ static void push_metrics(struct container_insight_receiver *self,
     uint64_t suppressed_count = 0;
     int err = container_insight_build(&self->ask.labels, &self->before, now, self->output,
                                       CONTAINER_INSIGHT_OUTPUT_BYTES, &metrics);
+    pull_refuse(&self->pull, INSIGHT_WHY_TOO_LARGE, metrics.left_out_count);
     if (err != 0 && log_limit_admit(&self->output_limit, loop_now_mono_ns(self->pull.loop),
                                     &suppressed_count)) {
         log_warn("metrics_cut", LOG_TEXT("receiver", self->pull.receiver.id),
-                 LOG_FAULT("reason", err), LOG_U64("more", suppressed_count));
+                 LOG_FAULT("reason", err), LOG_U64("points", metrics.left_out_count),
+                 LOG_U64("more", suppressed_count));
     }
     (void)pull_push(&self->pull, metrics.bytes, metrics.point_count); /* booked there */
 }
@@ -206,12 +231,25 @@ static void on_impatience(struct timer *timer, uint64_t now_mono_ns)
     }
 }
 
+/* The look of the last cycle has not come back: the host hangs somewhere, or the helper is busy. */
+static void leave_out_cycle(struct container_insight_receiver *self, uint64_t now_mono_ns)
+{
+    uint64_t suppressed_count = 0;
+    pull_refuse(&self->pull, INSIGHT_WHY_OVERRUN, 1);
+    if (log_limit_admit(&self->overrun_limit, now_mono_ns, &suppressed_count)) {
+        log_warn("cycle_left_out", LOG_TEXT("receiver", self->pull.receiver.id),
+                 LOG_TEXT("reason", "the last one is still under way"),
+                 LOG_U64("more", suppressed_count));
+    }
+}
+
 static void insight_collect(struct pull_receiver *pull, uint64_t now_mono_ns)
 {
     struct container_insight_receiver *self = of(pull);
     uint64_t half_ns = self->config.interval_ns / 2;
     uint64_t patience_ns = half_ns < ASK_PATIENCE_NS ? half_ns : ASK_PATIENCE_NS;
     if (self->phase != PHASE_IDLE) {
+        leave_out_cycle(self, now_mono_ns);
         return;
     }
     self->phase = PHASE_ASKING;
@@ -276,6 +314,7 @@ static const struct pull_ops insight_ops = {
     .collect = insight_collect,
     .stop = insight_stop,
     .free = insight_free,
+    .reason = insight_reason,
 };
 
 int container_insight_receiver_new(struct config_reader *config, const char *id,

@@ -238,8 +238,9 @@ static void give_up_calls(struct xray_proxy *proxy)
 static bool copy_target(struct xray_proxy_call *call, const struct xray_ask *ask)
 {
     size_t path_len = ask->path.len;
+    size_t query_len = ask->query.len > 0 ? ask->query.len + 1 : 0; /* with its '?' */
     if (ask->method.len >= sizeof(call->method) || path_len >= sizeof(call->path) ||
-        ask->query.len >= sizeof(call->path) - path_len) {
+        query_len >= sizeof(call->path) - path_len) {
         return false;
     }
     memcpy(call->method, ask->method.ptr, ask->method.len);

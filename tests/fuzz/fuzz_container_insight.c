@@ -60,8 +60,10 @@ static void read_instance(struct slice json)
 static void check_mounts(struct slice text)
 {
     static struct container_insight_mount mounts[CONTAINER_INSIGHT_FILESYSTEMS_MAX];
-    uint32_t count = container_insight_parse_mountinfo(text, mounts, COUNT_OF(mounts));
+    bool is_cut = false;
+    uint32_t count = container_insight_parse_mountinfo(text, mounts, COUNT_OF(mounts), &is_cut);
     ASSERT(count <= COUNT_OF(mounts));
+    ASSERT(!is_cut || count == COUNT_OF(mounts));
     for (uint32_t i = 0; i < count; i++) {
         ASSERT(slice_is_utf8(slice_of_text(mounts[i].device)));
         ASSERT(strncmp(mounts[i].device, "/dev/", 5) == 0);

@@ -457,11 +457,14 @@ static void test_what_does_not_fit_is_left_out_whole(void **state)
     fill_samples();
     build();
     size_t whole = metrics.bytes.len;
+    uint32_t whole_count = metrics.point_count;
     uint32_t last = 0;
+    assert_int_equal(metrics.left_out_count, 0);
     for (size_t cap = 0; cap < whole; cap += whole / 97) {
         assert_int_equal(build_in(cap), FAULT_LIMIT);
         assert_true(metrics.bytes.len <= cap);
         assert_true(metrics.point_count >= last);
+        assert_int_equal(metrics.point_count + metrics.left_out_count, whole_count);
         last = metrics.point_count;
     }
     assert_true(last > 0);

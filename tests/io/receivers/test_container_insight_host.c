@@ -189,6 +189,29 @@ static void test_file_systems(void **state)
     assert_true(fs->available_bytes <= fs->capacity_bytes);
 }
 
+/* As many as there is room for, and one more. */
+static void test_more_file_systems_than_there_is_room_for(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/container_insightXXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    for (uint32_t i = 0; i <= CONTAINER_INSIGHT_FILESYSTEMS_MAX; i++) {
+        char line[128];
+        int len = snprintf(line, sizeof(line), "1 2 8:%u / /tmp rw - ext4 /dev/sd%u rw\n", i, i);
+        assert_int_equal(write(fd, line, (size_t)len), len);
+        if (i + 1 < CONTAINER_INSIGHT_FILESYSTEMS_MAX) {
+            continue;
+        }
+        look(FOLDER "/proc", FOLDER "/sys_v2", path);
+        bool is_cut = i == CONTAINER_INSIGHT_FILESYSTEMS_MAX;
+        assert_int_equal(sample.filesystem_count, CONTAINER_INSIGHT_FILESYSTEMS_MAX);
+        assert_int_equal(sample.missing, is_cut ? BIT(CONTAINER_INSIGHT_FILESYSTEM) : 0);
+    }
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void test_nothing_is_there(void **state)
 {
     (void)state;
@@ -275,6 +298,7 @@ int main(void)
         cmocka_unit_test_setup(test_what_asked_for_nothing_reserves_nothing, forget_tasks),
         cmocka_unit_test_setup(test_a_task_without_a_cgroup_leaves_the_others, forget_tasks),
         cmocka_unit_test_setup(test_file_systems, forget_tasks),
+        cmocka_unit_test_setup(test_more_file_systems_than_there_is_room_for, forget_tasks),
         cmocka_unit_test_setup(test_nothing_is_there, forget_tasks),
         cmocka_unit_test_setup(test_no_cgroup_costs_its_own, forget_tasks),
         cmocka_unit_test_setup(test_this_machine_is_a_host_of_some_kind, forget_tasks),

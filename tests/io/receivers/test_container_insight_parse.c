@@ -16,6 +16,7 @@
 #include "core/base/fault.h"
 #include "io/receivers/container_insight_parse.h"
 
+#define BIT(source) CONTAINER_INSIGHT_SOURCE_BIT(source)
 #define NET_HEADER "Inter-| Receive | Transmit\n face |bytes |bytes\n"
 
 static struct container_insight_sample sample;
@@ -151,13 +152,21 @@ static void test_more_interfaces_than_there_is_room_for(void **state)
     (void)state;
     clear();
     size_t len = (size_t)snprintf(big, sizeof(big), NET_HEADER);
-    for (uint32_t i = 0; i <= CONTAINER_INSIGHT_INTERFACES_MAX; i++) {
+    for (uint32_t i = 0; i < CONTAINER_INSIGHT_INTERFACES_MAX; i++) {
         len += (size_t)snprintf(big + len, sizeof(big) - len,
                                 "e%u: 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1\n", i);
     }
+    len += (size_t)snprintf(big + len, sizeof(big) - len,
+                            "veth1: 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1\n"); /* is not told anyway */
+    assert_int_equal(container_insight_parse_net_dev(slice_of(big, len), &sample), 0);
+    assert_int_equal(sample.interface_count, CONTAINER_INSIGHT_INTERFACES_MAX);
+    assert_int_equal(sample.missing, 0);
+    len +=
+        (size_t)snprintf(big + len, sizeof(big) - len, "more: 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1\n");
     assert_int_equal(container_insight_parse_net_dev(slice_of(big, len), &sample), 0);
     assert_int_equal(sample.interface_count, CONTAINER_INSIGHT_INTERFACES_MAX);
     assert_string_equal(sample.interfaces[CONTAINER_INSIGHT_INTERFACES_MAX - 1].name, "e127");
+    assert_int_equal(sample.missing, BIT(CONTAINER_INSIGHT_PROC));
 }
 
 static void test_disks_of_version_2(void **state)
@@ -214,10 +223,18 @@ static void test_more_disks_than_there_is_room_for(void **state)
     (void)state;
     clear();
     size_t len = 0;
-    for (uint32_t i = 0; i <= CONTAINER_INSIGHT_DISKS_MAX; i++) {
+    for (uint32_t i = 0; i < CONTAINER_INSIGHT_DISKS_MAX; i++) {
         len += (size_t)snprintf(big + len, sizeof(big) - len, "8:%u rbytes=1\n", i);
     }
     assert_int_equal(container_insight_parse_io_stat(slice_of(big, len), &sample), 0);
+    assert_int_equal(sample.disk_count, CONTAINER_INSIGHT_DISKS_MAX);
+    assert_int_equal(container_insight_parse_blkio(text_of("8:0 Read 1\n"), true, &sample), 0);
+    assert_int_equal(sample.missing, 0);
+    assert_int_equal(container_insight_parse_blkio(text_of("9:0 Read 1\n"), true, &sample), 0);
+    assert_int_equal(sample.missing, BIT(CONTAINER_INSIGHT_CGROUP));
+    sample.missing = 0;
+    assert_int_equal(container_insight_parse_io_stat(text_of("9:0 rbytes=1\n"), &sample), 0);
+    assert_int_equal(sample.missing, BIT(CONTAINER_INSIGHT_CGROUP));
     assert_int_equal(sample.disk_count, CONTAINER_INSIGHT_DISKS_MAX);
 }
 
@@ -250,15 +267,22 @@ static void test_mounts(void **state)
                                 "1 2 8:3 / /d rw - ext4 /dev/\\377 rw\n"
                                 "1 2 8:4 / /e rw ext4 /dev/sdc rw\n"
                                 "short\n");
-    assert_int_equal(container_insight_parse_mountinfo(text, mounts, COUNT_OF(mounts)), 3);
+    bool is_cut = true;
+    assert_int_equal(container_insight_parse_mountinfo(text, mounts, COUNT_OF(mounts), &is_cut), 3);
+    assert_false(is_cut);
     assert_string_equal(mounts[0].device, "/dev/nvme0n1p1");
     assert_string_equal(mounts[0].path, "/etc/hosts");
     assert_string_equal(mounts[1].device, "/dev/shm");
     assert_string_equal(mounts[1].path, "/dev/shm");
     assert_string_equal(mounts[2].device, "/dev/sd\\a");
     assert_string_equal(mounts[2].path, "/a b");
-    assert_int_equal(container_insight_parse_mountinfo(text, mounts, 2), 2);
-    assert_int_equal(container_insight_parse_mountinfo(text_of(""), mounts, 2), 0);
+    assert_int_equal(container_insight_parse_mountinfo(text, mounts, 3, &is_cut), 3);
+    assert_false(is_cut); /* what follows is none, or was there before */
+    assert_int_equal(container_insight_parse_mountinfo(text, mounts, 2, &is_cut), 2);
+    assert_true(is_cut);
+    assert_string_equal(mounts[1].path, "/dev/shm");
+    assert_int_equal(container_insight_parse_mountinfo(text_of(""), mounts, 2, &is_cut), 0);
+    assert_false(is_cut);
 }
 
 static void test_names_at_their_limit(void **state)
@@ -266,12 +290,15 @@ static void test_names_at_their_limit(void **state)
     (void)state;
     for (size_t more = 0; more < 2; more++) {
         struct container_insight_mount mount;
+        bool is_cut = true;
         char device[160];
         char line[512];
         (void)snprintf(device, sizeof(device), "/dev/%0*d",
                        (int)(CONTAINER_INSIGHT_NAME_MAX_BYTES - 5 + more), 1);
         (void)snprintf(line, sizeof(line), "1 2 8:1 / /a rw - ext4 %s rw\n", device);
-        assert_int_equal(container_insight_parse_mountinfo(text_of(line), &mount, 1), 1 - more);
+        assert_int_equal(container_insight_parse_mountinfo(text_of(line), &mount, 1, &is_cut),
+                         1 - more);
+        assert_false(is_cut);
     }
 }
 

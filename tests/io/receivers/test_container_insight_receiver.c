@@ -2,17 +2,20 @@
 /*
  * Tests of io/receivers/container_insight_receiver and container_insight_ask: cycles on a real
  * egress thread that looks at the folders of tests/vectors/container_insight; a machine that
- * answers, one that does not, one that hangs; closing at any step; refused memory; every backend.
+ * answers, one that does not, one that hangs; a look that does not come back; closing at any step;
+ * refused memory; every backend.
  */
 #include "tests/support/loop_fixture.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "io/helper.h"
 #include "io/receivers/container_insight_ask.h"
 #include "io/receivers/container_insight_receiver.h"
 #include "tests/support/config_fixture.h"
@@ -25,6 +28,7 @@
 /* Nobody listens at its port of the ECS agent. */
 #define IDENTITY                                                                                   \
     "{\"instanceId\":\"i-1\",\"instanceType\":\"c7g.large\",\"privateIp\":\"127.99.88.77\"}"
+#define GROUP "green-and-blue"
 /* A cycle tells more. */
 #define POINTS_LEAST 40
 
@@ -39,6 +43,7 @@ static struct rig {
     struct receiver *receiver;
     struct http_stub stub;
     bool has_stub;
+    _Atomic uint32_t named_count; /* parts in which the group stands by its name */
 } rig;
 
 /* --- the machine ------------------------------------------------------------------------------ */
@@ -51,6 +56,15 @@ static const struct http_stub_answer good_answers[] = {
 static const struct http_stub_answer odd_answers[] = {
     {.body = "token", .body_len = 5},
     {.body = "{\"instanceId\":\"i-1\"}", .body_len = 20},
+};
+/* The group fails for a whole round, with its attempts, and then has a name. */
+static const struct http_stub_answer late_group[] = {
+    {.body = "token", .body_len = 5},
+    {.body = IDENTITY, .body_len = sizeof(IDENTITY) - 1},
+    {.status = 500},
+    {.status = 500},
+    {.status = 500},
+    {.body = GROUP, .body_len = sizeof(GROUP) - 1},
 };
 static const struct http_stub_answer hanging[] = {{.delay_ms = 60000}};
 
@@ -84,6 +98,14 @@ static bool rig_on_turn(struct worker_hook *hook, struct worker *worker)
 {
     (void)hook;
     (void)worker;
+    for (uint32_t i = 0; i < rig.exporter.taken_count; i++) {
+        const struct batch *batch = rig.exporter.taken[i];
+        for (uint32_t j = 0; j < batch->part_count; j++) {
+            struct slice bytes = batch->parts[j].bytes;
+            bool is_named = memmem(bytes.ptr, bytes.len, GROUP, sizeof(GROUP) - 1) != NULL;
+            atomic_fetch_add(&rig.named_count, is_named ? 1 : 0);
+        }
+    }
     stub_exporter_answer_all(&rig.exporter, DELIVERY_ACCEPTED);
     (void)pipeline_retry(&rig.pipeline);
     return false;
@@ -152,6 +174,18 @@ static void await(const struct counter *counter, uint64_t least)
     assert_true(counter_read(counter) >= least);
 }
 
+static const struct counter *refused(const char *reason)
+{
+    uint32_t i = 0;
+    const char *name = rig.receiver->ops->line_reason(i);
+    while (name != NULL && strcmp(name, reason) != 0) {
+        i++;
+        name = rig.receiver->ops->line_reason(i);
+    }
+    assert_non_null(name);
+    return &stats()->line_reasons[i];
+}
+
 static void rig_close(void)
 {
     rig.receiver->ops->close(rig.receiver);
@@ -188,9 +222,11 @@ static void test_cycles_without_a_machine(void **state)
         (void)usleep(500);
     }
     assert_true(rig.receiver->ops->is_drained(rig.receiver));
+    /* A machine under load may be late for a cycle. */
+    uint64_t overrun_count = counter_read(refused("overrun"));
     assert_int_equal(counter_read(&stats()->items_decoded),
-                     counter_read(&stats()->items_forwarded));
-    assert_int_equal(counter_read(&stats()->refused_points), 0);
+                     counter_read(&stats()->items_forwarded) + overrun_count);
+    assert_int_equal(counter_read(&stats()->refused_points), overrun_count);
     rig_close();
 }
 
@@ -207,6 +243,27 @@ static void test_a_machine_is_asked_until_it_answers(void **state)
     assert_string_equal(http_stub_request(&rig.stub, 2)->target,
                         "/latest/meta-data/tags/instance/aws:autoscaling:groupName");
     await(&stats()->points_emitted, POINTS_LEAST);
+    rig_close();
+}
+
+static void test_a_group_that_did_not_answer_is_asked_again(void **state)
+{
+    (void)state;
+    rig_prepare();
+    rig_machine(late_group, COUNT_OF(late_group));
+    rig_start();
+    uint64_t deadline_mono_ns = clock_mono_ns() + PATIENCE_NS;
+    while (atomic_load(&rig.named_count) == 0 && clock_mono_ns() < deadline_mono_ns) {
+        (void)usleep(1000);
+    }
+    assert_true(atomic_load(&rig.named_count) > 0);
+    await(&stats()->missing_agent, counter_read(&stats()->missing_agent) + 2);
+    /* The document and the name were asked for until they came, and never again. */
+    assert_int_equal(http_stub_request_count(&rig.stub), COUNT_OF(late_group));
+    for (size_t i = 2; i < COUNT_OF(late_group); i++) {
+        assert_string_equal(http_stub_request(&rig.stub, i)->target,
+                            "/latest/meta-data/tags/instance/aws:autoscaling:groupName");
+    }
     rig_close();
 }
 
@@ -229,6 +286,65 @@ static void test_a_machine_that_hangs_costs_nothing_else(void **state)
     rig_start();
     await(&stats()->points_emitted, 2 * POINTS_LEAST);
     assert_int_equal(counter_read(&stats()->missing_identity), 0); /* it is still being asked */
+    rig_close();
+}
+
+/* --- a look that does not come back ----------------------------------------------------------- */
+
+/* Keeps the helper busy, as a file system does that hangs. */
+static struct busy {
+    struct helper_job job;
+    struct helper_port *port;
+    _Atomic bool may_end;
+} busy;
+
+static void busy_work(struct helper_job *job)
+{
+    (void)job;
+    while (!atomic_load(&busy.may_end)) {
+        (void)usleep(1000);
+    }
+}
+
+static void busy_end(struct helper_job *job)
+{
+    (void)job;
+}
+
+static const struct helper_job_ops busy_ops = {
+    .work = busy_work,
+    .on_done = busy_end,
+    .discard = busy_end,
+};
+
+static void keep_busy(struct worker *worker, void *argument)
+{
+    (void)argument;
+    assert_int_equal(helper_port_open(worker->loop, &busy.port), 0);
+    busy.job.ops = &busy_ops;
+    helper_submit(busy.port, &busy.job);
+}
+
+static void leave_helper(struct worker *worker, void *argument)
+{
+    (void)worker;
+    (void)argument;
+    helper_port_close(busy.port);
+}
+
+static void test_cycles_that_are_left_out_are_counted(void **state)
+{
+    (void)state;
+    atomic_store(&busy.may_end, false);
+    rig_prepare();
+    worker_call(&rig.egress, NULL, keep_busy);
+    rig_start();
+    await(refused("overrun"), 3);
+    assert_int_equal(counter_read(&stats()->points_emitted), 0);
+    assert_int_equal(counter_read(&stats()->items_forwarded), 0);
+    atomic_store(&busy.may_end, true);
+    await(&stats()->points_emitted, POINTS_LEAST); /* the rates span what was left out */
+    worker_call(&rig.egress, NULL, leave_helper);
     rig_close();
 }
 
@@ -314,8 +430,10 @@ static int run(const char *name)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cycles_without_a_machine),
         cmocka_unit_test(test_a_machine_is_asked_until_it_answers),
+        cmocka_unit_test(test_a_group_that_did_not_answer_is_asked_again),
         cmocka_unit_test(test_a_document_that_is_none),
         cmocka_unit_test(test_a_machine_that_hangs_costs_nothing_else),
+        cmocka_unit_test(test_cycles_that_are_left_out_are_counted),
         cmocka_unit_test(test_closing_at_every_step),
         cmocka_unit_test(test_settings_that_are_refused),
         cmocka_unit_test(test_refused_memory_at_birth),

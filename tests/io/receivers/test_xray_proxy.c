@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/base/mem.h"
+#include "io/aws/signed_request.h"
 #include "io/receivers/xray_config.h"
 #include "io/receivers/xray_proxy.h"
 #include "tests/support/http_stub.h"
@@ -425,6 +426,49 @@ static void test_every_path_is_signed_where_the_owner_says_so(void **state)
     finish();
 }
 
+/* A target of `path_len` bytes, and of `query_len` behind a '?' where there are any. */
+static const char *long_target(size_t path_len, size_t query_len)
+{
+    static char target[AWS_PATH_MAX_BYTES + 16];
+    size_t len = path_len + (query_len > 0 ? query_len + 1 : 0);
+    assert_true(len < sizeof(target));
+    memset(target, 'q', len);
+    memset(target, 'p', path_len);
+    target[0] = '/';
+    if (query_len > 0) {
+        target[path_len] = '?';
+    }
+    target[len] = '\0';
+    return target;
+}
+
+/* The '?' needs room as well, and so does the end of the text. */
+static void test_a_target_has_a_limit(void **state)
+{
+    (void)state;
+    static const struct http_stub_answer script[] = {OK("yes")};
+    static const size_t path_lens[] = {AWS_PATH_MAX_BYTES, AWS_PATH_MAX_BYTES / 2, 1,
+                                       AWS_PATH_MAX_BYTES - 2};
+    uint64_t refused_count = 0;
+    prepare(script, COUNT_OF(script));
+    proxy.signs_all_paths = true;
+    assert_int_equal(xray_proxy_open(&proxy, listen_on_loopback()), 0);
+    for (size_t i = 0; i < COUNT_OF(path_lens); i++) {
+        size_t room = AWS_PATH_MAX_BYTES - path_lens[i];
+        size_t query_len = room > 0 ? room - 1 : 0;
+        ask("POST", long_target(path_lens[i], query_len), "{}", "HTTP/1.1 200", "yes");
+        for (size_t more = 1; more < 3; more++) {
+            size_t path_len = room > 0 ? path_lens[i] : path_lens[i] + more;
+            ask("POST", long_target(path_len, room > 0 ? query_len + more : 0), "{}",
+                "HTTP/1.1 400", "cannot send this request\"}");
+            refused_count++;
+        }
+    }
+    assert_results(COUNT_OF(path_lens), 0, 0, 0, 0, refused_count);
+    assert_int_equal(http_stub_request_count(&aws), COUNT_OF(path_lens));
+    finish();
+}
+
 /* --- life ------------------------------------------------------------------------------------- */
 
 static void test_stop_answers_who_was_heard(void **state)
@@ -529,6 +573,7 @@ static int run(const char *name)
         TEST(an_answer_too_large_is_not_handed_on_in_part),
         TEST(nothing_but_sampling_calls_is_signed),
         TEST(every_path_is_signed_where_the_owner_says_so),
+        TEST(a_target_has_a_limit),
         TEST(stop_answers_who_was_heard),
         TEST(abort_gives_up_calls_under_way),
         TEST(a_client_that_leaves_harms_nobody),
