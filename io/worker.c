@@ -40,8 +40,8 @@ static void run_calls(struct worker *worker)
 static bool run_hooks(struct worker *worker)
 {
     bool has_more = false;
-    for (uint32_t i = 0; i < worker->hook_count; i++) {
-        has_more = worker->hooks[i]->on_turn(worker->hooks[i], worker) || has_more;
+    for (struct worker_hook *hook = worker->first_hook; hook != NULL; hook = hook->next) {
+        has_more = hook->on_turn(hook, worker) || has_more;
     }
     return has_more;
 }
@@ -182,21 +182,33 @@ void worker_call(struct worker *worker, void *argument, worker_call_fn *fn)
 
 void worker_add_hook(struct worker *worker, struct worker_hook *hook)
 {
-    ASSERT(hook->on_turn != NULL && worker->hook_count < WORKER_HOOKS_MAX);
-    worker->hooks[worker->hook_count] = hook;
-    worker->hook_count++;
+    ASSERT(hook->on_turn != NULL && hook != worker->last_hook);
+    hook->next = NULL;
+    if (worker->last_hook != NULL) {
+        worker->last_hook->next = hook;
+    } else {
+        worker->first_hook = hook;
+    }
+    worker->last_hook = hook;
 }
 
 void worker_remove_hook(struct worker *worker, struct worker_hook *hook)
 {
-    uint32_t kept_count = 0;
-    for (uint32_t i = 0; i < worker->hook_count; i++) {
-        if (worker->hooks[i] != hook) {
-            worker->hooks[kept_count] = worker->hooks[i];
-            kept_count++;
-        }
+    struct worker_hook *before = NULL;
+    struct worker_hook *at = worker->first_hook;
+    while (at != NULL && at != hook) {
+        before = at;
+        at = at->next;
     }
-    worker->hook_count = kept_count;
+    if (at == NULL) {
+        return;
+    }
+    if (before != NULL) {
+        before->next = at->next;
+    } else {
+        worker->first_hook = at->next;
+    }
+    worker->last_hook = worker->last_hook == at ? before : worker->last_hook;
 }
 
 void worker_wake(struct worker *worker)

@@ -20,8 +20,6 @@
 #include "core/engine/stats.h"
 #include "io/loop.h"
 
-#define WORKER_HOOKS_MAX 64
-
 struct worker;
 struct worker_hook;
 
@@ -31,10 +29,10 @@ struct worker_hook;
  */
 typedef bool(worker_hook_fn)(struct worker_hook *hook, struct worker *worker);
 
-/* Embedded in its owner; borrowed until worker_remove_hook. Added and removed on the worker's
- * thread. */
+/* Embedded in its owner; borrowed until worker_remove_hook. There may be any number. */
 struct worker_hook {
     worker_hook_fn *on_turn;
+    struct worker_hook *next; /* the worker's */
 };
 
 struct worker_options {
@@ -55,8 +53,8 @@ struct worker {
     bool yields_cpu;
     int open_fault; /* why the loop could not be opened */
     struct loop_options loop_options;
-    struct worker_hook *hooks[WORKER_HOOKS_MAX]; /* borrowed */
-    uint32_t hook_count;
+    struct worker_hook *first_hook; /* borrowed; in the order they came */
+    struct worker_hook *last_hook;
     struct mailbox calls; /* from the main thread */
     pthread_t thread;
     bool is_started;
@@ -81,7 +79,7 @@ typedef void(worker_call_fn)(struct worker *worker, void *argument);
 /* Main thread only: runs `fn` on the worker between two turns and returns when it is done. */
 void worker_call(struct worker *worker, void *argument, worker_call_fn *fn);
 
-/* On the worker's thread. Too many hooks is a mistake of ours. */
+/* On the worker's thread, not from inside a hook. Removing one that is not there is fine. */
 void worker_add_hook(struct worker *worker, struct worker_hook *hook);
 void worker_remove_hook(struct worker *worker, struct worker_hook *hook);
 

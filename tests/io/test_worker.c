@@ -22,6 +22,7 @@
 #define SKIPPED 77
 #define PATIENCE_NS (10 * CLOCK_NS_PER_S)
 #define CALLS 2000
+#define HOOKS 300 /* a reload of many receivers has that many for a while */
 #define RESTARTS 200
 #define WAKERS 4
 #define WAKES 1000
@@ -297,8 +298,8 @@ struct ordered_hook {
 };
 
 struct ordered_hooks {
-    struct ordered_hook hooks[WORKER_HOOKS_MAX];
-    uint32_t order[WORKER_HOOKS_MAX];
+    struct ordered_hook hooks[HOOKS];
+    uint32_t order[HOOKS];
     uint32_t order_count;
     _Atomic uint64_t round_count; /* runs of the last hook */
 };
@@ -308,11 +309,11 @@ static bool note_order(struct worker_hook *hook, struct worker *worker)
     (void)worker;
     struct ordered_hook *ordered = CONTAINER_OF(hook, struct ordered_hook, hook);
     struct ordered_hooks *all = ordered->all;
-    if (all->order_count < WORKER_HOOKS_MAX) {
+    if (all->order_count < HOOKS) {
         all->order[all->order_count] = ordered->index;
         all->order_count++;
     }
-    if (ordered->index == WORKER_HOOKS_MAX - 1) {
+    if (ordered->index == HOOKS - 1) {
         atomic_fetch_add(&all->round_count, 1);
     }
     return false;
@@ -321,7 +322,7 @@ static bool note_order(struct worker_hook *hook, struct worker *worker)
 static void add_all(struct worker *worker, void *argument)
 {
     struct ordered_hooks *all = argument;
-    for (uint32_t i = 0; i < WORKER_HOOKS_MAX; i++) {
+    for (uint32_t i = 0; i < HOOKS; i++) {
         all->hooks[i] =
             (struct ordered_hook){.hook = {.on_turn = note_order}, .index = i, .all = all};
         worker_add_hook(worker, &all->hooks[i].hook);
@@ -336,7 +337,7 @@ static void restart_order(struct worker *worker, void *argument)
     atomic_store(&all->round_count, 0);
 }
 
-static void test_most_hooks_that_fit_run_in_the_order_they_came(void **state)
+static void test_many_hooks_run_in_the_order_they_came(void **state)
 {
     (void)state;
     static struct worker worker;
@@ -345,7 +346,7 @@ static void test_most_hooks_that_fit_run_in_the_order_they_came(void **state)
     start(&worker);
     worker_call(&worker, &all, add_all);
     wait_for(&all.round_count, 1);
-    for (uint32_t i = 0; i < WORKER_HOOKS_MAX; i++) {
+    for (uint32_t i = 0; i < HOOKS; i++) {
         assert_int_equal(all.order[i], i);
     }
     worker_call(&worker, &all.hooks[5].hook, remove_hook);
@@ -354,10 +355,39 @@ static void test_most_hooks_that_fit_run_in_the_order_they_came(void **state)
     worker_wake(&worker);
     wait_for(&all.round_count, 1);
     worker_stop(&worker);
-    assert_true(all.order_count >= WORKER_HOOKS_MAX - 1);
-    for (uint32_t i = 0; i + 1 < WORKER_HOOKS_MAX; i++) {
+    assert_true(all.order_count >= HOOKS - 1);
+    for (uint32_t i = 0; i + 1 < HOOKS; i++) {
         assert_int_equal(all.order[i], i < 5 ? i : i + 1);
     }
+}
+
+/* The ends of the list too: who comes after both were taken out is the only one. */
+static void test_hooks_at_the_ends_are_removed(void **state)
+{
+    (void)state;
+    static struct worker worker;
+    struct counting_hook hooks[3] = {{.hook = {.on_turn = count_turn}},
+                                     {.hook = {.on_turn = count_turn}},
+                                     {.hook = {.on_turn = count_turn}}};
+    start(&worker);
+    worker_call(&worker, &hooks[0].hook, add_hook);
+    worker_call(&worker, &hooks[1].hook, add_hook);
+    worker_call(&worker, &hooks[1].hook, remove_hook); /* the last */
+    worker_call(&worker, &hooks[2].hook, add_hook);
+    worker_call(&worker, &hooks[0].hook, remove_hook); /* the first */
+    uint64_t gone_count = atomic_load(&hooks[0].turn_count) + atomic_load(&hooks[1].turn_count);
+    uint64_t before = atomic_load(&hooks[2].turn_count);
+    worker_wake(&worker);
+    wait_for(&hooks[2].turn_count, before + 1);
+    assert_int_equal(atomic_load(&hooks[0].turn_count) + atomic_load(&hooks[1].turn_count),
+                     gone_count);
+    worker_call(&worker, &hooks[2].hook, remove_hook); /* the only one */
+    before = atomic_load(&hooks[1].turn_count);
+    worker_call(&worker, &hooks[1].hook, add_hook);
+    worker_wake(&worker);
+    wait_for(&hooks[1].turn_count, before + 1);
+    worker_call(&worker, &hooks[1].hook, remove_hook);
+    worker_stop(&worker);
 }
 
 static void *wake_often(void *argument)
@@ -399,7 +429,8 @@ static int run(const char *name)
         cmocka_unit_test(test_calls_run_in_order_on_the_workers_thread),
         cmocka_unit_test(test_calls_are_not_held_up_by_a_hook_that_always_has_more),
         cmocka_unit_test(test_hook_runs_while_it_has_more_and_then_only_when_woken),
-        cmocka_unit_test(test_most_hooks_that_fit_run_in_the_order_they_came),
+        cmocka_unit_test(test_many_hooks_run_in_the_order_they_came),
+        cmocka_unit_test(test_hooks_at_the_ends_are_removed),
         cmocka_unit_test(test_any_thread_may_wake),
     };
     return cmocka_run_group_tests_name(name, tests, NULL, NULL);
