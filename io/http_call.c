@@ -14,6 +14,7 @@
 
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "core/engine/lease.h"
 #include "io/io_bounds.h"
 
 #define UPLOAD_BUFFER_BYTES 262144L
@@ -97,22 +98,51 @@ static size_t body_bytes(const struct http_request *request)
 
 /* --- the answer coming in --------------------------------------------------------------------- */
 
+static bool charge(const struct http_call *call, size_t bytes)
+{
+    return call->memory == NULL || lease_take(call->memory, bytes);
+}
+
+static void discharge(const struct http_call *call, size_t bytes)
+{
+    if (call->memory != NULL) {
+        lease_give(call->memory, bytes);
+    }
+}
+
+/* Up or down. 0; FAULT_LIMIT where its lease has no room; -ENOMEM. */
+static int resize_response(struct http_call *call, size_t capacity)
+{
+    size_t before = call->response_capacity;
+    size_t more = capacity > before ? capacity - before : 0;
+    size_t less = capacity < before ? before - capacity : 0;
+    if (!charge(call, more)) {
+        return FAULT_LIMIT;
+    }
+    uint8_t *resized = mem_resize(call->response, capacity);
+    if (resized == NULL) {
+        discharge(call, more);
+        return -ENOMEM;
+    }
+    discharge(call, less);
+    call->response = resized;
+    call->response_capacity = capacity;
+    return 0;
+}
+
+static void free_response(struct http_call *call)
+{
+    mem_free(call->response);
+    discharge(call, call->response_capacity);
+}
+
 static int reserve_response(struct http_call *call, size_t len)
 {
     size_t capacity = call->response_capacity > 0 ? call->response_capacity : RESPONSE_FIRST_BYTES;
     while (capacity < len) {
         capacity *= 2;
     }
-    if (capacity == call->response_capacity) {
-        return 0;
-    }
-    uint8_t *grown = mem_resize(call->response, capacity);
-    if (grown == NULL) {
-        return -ENOMEM;
-    }
-    call->response = grown;
-    call->response_capacity = capacity;
-    return 0;
+    return capacity == call->response_capacity ? 0 : resize_response(call, capacity);
 }
 
 /* What passes the limit is read and dropped, so that the connection can be used again. */
@@ -155,7 +185,7 @@ void http_call_clear(struct http_call *call)
 {
     curl_easy_reset(call->easy);
     curl_slist_free_all(call->headers);
-    mem_free(call->response);
+    free_response(call);
     CURL *easy = call->easy;
     *call = (struct http_call){.easy = easy};
 }
@@ -167,7 +197,7 @@ void http_call_free(struct http_call *call)
     }
     curl_slist_free_all(call->headers);
     curl_easy_cleanup(call->easy);
-    mem_free(call->response);
+    free_response(call);
     mem_free(call);
 }
 
@@ -372,6 +402,7 @@ int http_call_prepare(struct http_call *call, const struct http_client_options *
 {
     struct setup setup = {.easy = call->easy, .code = CURLE_OK};
     call->request = request;
+    call->memory = request->memory;
     int err = set_headers(call, request, &setup);
     if (err != 0) {
         return err;
@@ -451,8 +482,14 @@ void http_call_read_result(struct http_call *call, CURLcode code, struct http_re
 {
     long status = 0;
     char *content_type = NULL;
-    *out = (struct http_result){
-        .fault = fault_of(call, code), .fault_text = "", .repeat_count = call->repeat_count};
+    *out = (struct http_result){.fault = fault_of(call, code),
+                                .fault_text = "",
+                                .repeat_count = call->repeat_count,
+                                .call = call};
+    if (call->read_fault != 0) {
+        out->fault_text = fault_text(call->read_fault);
+        return;
+    }
     if (out->fault != 0) {
         out->fault_text = call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
         return;
@@ -465,4 +502,20 @@ void http_call_read_result(struct http_call *call, CURLcode code, struct http_re
     out->is_body_cut = call->is_response_cut;
     out->content_type = slice_of_text(content_type);
     read_headers(call, out);
+}
+
+void *http_result_take_body(const struct http_result *result, uint64_t *charged_bytes)
+{
+    struct http_call *call = result->call;
+    void *body = NULL;
+    *charged_bytes = 0;
+    if (call->response_len > 0) {
+        (void)resize_response(call, call->response_len); /* a block that cannot shrink is as good */
+        body = call->response;
+        *charged_bytes = call->memory != NULL ? call->response_capacity : 0;
+    }
+    call->response = NULL;
+    call->response_len = 0;
+    call->response_capacity = 0;
+    return body;
 }

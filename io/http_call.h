@@ -23,10 +23,11 @@ struct http_call {
     size_t body_offset;           /* into it */
     uint8_t *response;            /* owned */
     size_t response_len;
-    size_t response_capacity;
+    size_t response_capacity; /* charged to `memory` */
+    struct lease *memory;     /* borrowed; NULL: nothing is charged */
     bool is_response_cut;
     uint32_t repeat_count; /* times the body was begun anew */
-    int read_fault;        /* memory refused for the answer */
+    int read_fault;        /* memory refused for the answer, -ENOMEM, or its lease FAULT_LIMIT */
     char error[CURL_ERROR_SIZE];
     struct http_call *next;
     struct http_call *prev;

@@ -22,6 +22,7 @@
 
 struct http_call; /* the client's record of a request under way */
 struct http_client;
+struct lease;
 
 enum http_tls_version {
     HTTP_TLS_DEFAULT, /* 1.2 as the least, whatever OpenSSL has as the most */
@@ -58,7 +59,7 @@ struct http_client_options {
 /* What became of a request; borrowed until the callback returns. */
 struct http_result {
     int fault;               /* 0 when an answer came, whatever its status; else negative */
-    const char *fault_text;  /* libcurl's sentence, "" when fault is 0 */
+    const char *fault_text;  /* libcurl's sentence or fault_text's, "" when fault is 0 */
     uint32_t status;         /* 0 when none came */
     uint32_t repeat_count;   /* times it was sent again here, unanswered, before this came of it */
     uint64_t retry_after_ms; /* Retry-After as seconds or date, from now; 0 for none or past */
@@ -67,6 +68,7 @@ struct http_result {
     struct slice content_type; /* "" when none was given */
     /* The values of request->wanted_headers in their order; "" for what the answer did not have. */
     struct slice headers[HTTP_WANTED_HEADERS_MAX];
+    struct http_call *call; /* the client's, for http_result_take_body */
 };
 
 struct http_request;
@@ -86,6 +88,11 @@ struct http_request {
     size_t body_count;
     uint64_t timeout_ms; /* of the whole request, connecting included; 0 for none */
     size_t response_max_bytes;
+    /*
+     * Charged for the answer as it comes, until on_done has returned; an answer that finds no room
+     * there ends with FAULT_LIMIT. Of the client's thread, outlives the client; NULL for none.
+     */
+    struct lease *memory;
     http_done_fn *on_done;
     struct http_call *call; /* the client's; NULL while not under way */
 };
@@ -115,3 +122,14 @@ WEIR_MUST_USE int http_client_start(struct http_client *client, struct http_requ
 
 /* Gives a request up; no on_done follows. Fine for one that is not under way. */
 void http_client_cancel(struct http_client *client, struct http_request *request);
+
+/*
+ * http_result_take_body — from inside on_done: moves out the memory of result->body, which begins
+ * with it and is freed with mem_free; result->body is not valid any more.
+ *
+ *   charged_bytes   filled: what of request->memory goes with it, to be given back by the caller
+ *
+ * NULL for an empty body. Once.
+ */
+WEIR_MUST_USE void *http_result_take_body(const struct http_result *result,
+                                          uint64_t *charged_bytes);

@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "core/engine/lease.h"
 #include "io/io_bounds.h"
 #include "tests/support/http_stub.h"
 #include "tests/support/loop_fixture.h"
@@ -198,6 +199,139 @@ static void test_answer_is_kept_up_to_its_bound(void **state)
         assert_int_equal(fetch.result.is_body_cut, i > 0);
     }
     assert_int_equal(http_stub_request(&stub, 2)->connection_index, 0);
+    close_all(loop, client, &stub);
+}
+
+#define MEMORY_BYTES (UINT64_C(64) * 1024)
+
+static struct budget memory_budget;
+static struct lease memory_lease;
+
+/* A fetch whose answer is charged; the lease has room for MEMORY_BYTES. */
+static struct fetch charged_fetch(const char *url)
+{
+    struct fetch fetch = fetch_of("GET", url);
+    budget_init(&memory_budget, MEMORY_BYTES);
+    memory_lease = (struct lease){.budget = &memory_budget};
+    fetch.request.response_max_bytes = 1024 * 1024;
+    fetch.request.memory = &memory_lease;
+    return fetch;
+}
+
+static void check_nothing_is_charged(void)
+{
+    lease_fini(&memory_lease);
+    assert_int_equal(budget_leased(&memory_budget), 0);
+}
+
+static uint64_t charged_bytes(void)
+{
+    return budget_leased(&memory_budget) - memory_lease.spare_bytes;
+}
+
+static uint64_t charged_when_done;
+
+static void note_charge_on_done(struct http_request *request, const struct http_result *result)
+{
+    charged_when_done = charged_bytes();
+    fetch_on_done(request, result);
+}
+
+static void test_answers_are_charged_as_they_come(void **state)
+{
+    struct loop *loop = *state;
+    static char text[MEMORY_BYTES + 1];
+    memset(text, 'a', sizeof(text));
+    const struct http_stub_answer script[] = {
+        {.body = text, .body_len = MEMORY_BYTES},
+        {.body = text, .body_len = sizeof(text)},
+        {.body = "short", .body_len = 5},
+    };
+    struct http_stub stub;
+    start_stub(&stub, script, COUNT_OF(script));
+    struct http_client *client = open_client(loop, NULL);
+    struct fetch fetch = charged_fetch(stub.url);
+    fetch.request.on_done = note_charge_on_done;
+    run(loop, client, &fetch);
+    assert_int_equal(fetch.result.fault, 0);
+    assert_int_equal(fetch.result.body.len, MEMORY_BYTES);
+    assert_int_equal(charged_when_done, MEMORY_BYTES);
+    assert_int_equal(charged_bytes(), 0);
+    fetch.is_done = 0;
+    run(loop, client, &fetch); /* one byte more than there is room for */
+    assert_int_equal(fetch.result.fault, FAULT_LIMIT);
+    assert_string_equal(fetch.fault_text, fault_text(FAULT_LIMIT));
+    assert_int_equal(charged_bytes(), 0);
+    fetch.is_done = 0;
+    run(loop, client, &fetch); /* and the next finds room again */
+    assert_string_equal(fetch.body, "short");
+    check_nothing_is_charged();
+    close_all(loop, client, &stub);
+}
+
+static void test_refused_memory_for_an_answer_is_told(void **state)
+{
+    struct loop *loop = *state;
+    static const struct http_stub_answer script[] = {{.body = "short", .body_len = 5}};
+    struct http_stub stub;
+    start_stub(&stub, script, 1);
+    struct http_client *client = open_client(loop, NULL);
+    struct fetch fetch = charged_fetch(stub.url);
+    bool was_refused = false;
+    fetch.request.timeout_ms = 300; /* what a socket that nobody watches runs into */
+    for (uint64_t nth = 1; nth < 50 && !was_refused; nth++) {
+        fetch.is_done = 0;
+        run(loop, client, &fetch); /* with a connection that is there */
+        assert_int_equal(fetch.result.fault, 0);
+        fetch.is_done = 0;
+        mem_fail_nth(nth);
+        run(loop, client, &fetch);
+        mem_fail_nth(0);
+        was_refused = fetch.result.fault == -ENOMEM;
+        assert_int_equal(charged_bytes(), 0);
+    }
+    assert_true(was_refused);
+    check_nothing_is_charged();
+    close_all(loop, client, &stub);
+}
+
+/* What on_done takes with it. */
+static struct {
+    char *body;
+    size_t len;
+    uint64_t charged_bytes;
+} taken;
+
+static void take_on_done(struct http_request *request, const struct http_result *result)
+{
+    taken.len = result->body.len;
+    taken.body = http_result_take_body(result, &taken.charged_bytes);
+    CONTAINER_OF(request, struct fetch, request)->is_done++;
+}
+
+static void test_a_body_is_taken_with_its_charge(void **state)
+{
+    struct loop *loop = *state;
+    static char text[5000];
+    memset(text, 'a', sizeof(text));
+    const struct http_stub_answer script[] = {{.body = text, .body_len = sizeof(text)}, {0}};
+    struct http_stub stub;
+    start_stub(&stub, script, COUNT_OF(script));
+    struct http_client *client = open_client(loop, NULL);
+    struct fetch fetch = charged_fetch(stub.url);
+    fetch.request.on_done = take_on_done;
+    run(loop, client, &fetch);
+    assert_int_equal(taken.len, sizeof(text));
+    assert_memory_equal(taken.body, text, sizeof(text));
+    assert_int_equal(taken.charged_bytes, sizeof(text)); /* unused room went back */
+    assert_int_equal(charged_bytes(), sizeof(text));
+    mem_free(taken.body);
+    lease_give(&memory_lease, taken.charged_bytes);
+    fetch.is_done = 0;
+    run(loop, client, &fetch);
+    assert_null(taken.body); /* an empty one */
+    assert_int_equal(taken.charged_bytes, 0);
+    check_nothing_is_charged();
     close_all(loop, client, &stub);
 }
 
@@ -533,6 +667,9 @@ static int run_group(const char *name)
         LOOP_TEST(test_methods_go_as_named),
         LOOP_TEST(test_retry_after_is_read_as_seconds_and_as_date),
         LOOP_TEST(test_answer_is_kept_up_to_its_bound),
+        LOOP_TEST(test_answers_are_charged_as_they_come),
+        LOOP_TEST(test_refused_memory_for_an_answer_is_told),
+        LOOP_TEST(test_a_body_is_taken_with_its_charge),
         LOOP_TEST(test_failures_have_a_code_and_words),
         LOOP_TEST(test_a_request_repeated_on_a_fresh_connection_is_told),
         LOOP_TEST(test_cancel_and_close_make_no_callback),
