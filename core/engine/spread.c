@@ -77,3 +77,8 @@ bool spread_is_idle(const struct spread *spread)
 {
     return spread->pending.memory == NULL;
 }
+
+uint64_t spread_waiting_items(const struct spread *spread)
+{
+    return spread_is_idle(spread) ? 0 : spread->pending.item_count;
+}

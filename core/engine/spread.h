@@ -46,3 +46,6 @@ void spread_begin(struct spread *spread, struct part *part);
 bool spread_turn(struct spread *spread, uint64_t now_mono_ns);
 
 bool spread_is_idle(const struct spread *spread);
+
+/* Items of the part that waits; 0 where none does. */
+uint64_t spread_waiting_items(const struct spread *spread);

@@ -36,20 +36,30 @@ static void take_next(struct pull_receiver *pull)
     pull->outbox_bytes -= part->bytes.len;
     pull->outbox_first = (pull->outbox_first + 1) % PULL_OUTBOX_PARTS_MAX;
     pull->outbox_count--;
-    counter_add(&pull->stats.items_decoded, part->item_count);
-    counter_add(&pull->stats.items_forwarded, part->item_count);
-    counter_add(&pull->stats.accepted_points, part->item_count);
     spread_begin(&pull->spread, part);
+}
+
+/* In the books once every pipeline has it: until then it may still be given up. */
+static bool hand_on(struct pull_receiver *pull, uint64_t now_mono_ns)
+{
+    uint64_t item_count = spread_waiting_items(&pull->spread);
+    if (!spread_turn(&pull->spread, now_mono_ns)) {
+        return false;
+    }
+    counter_add(&pull->stats.items_decoded, item_count);
+    counter_add(&pull->stats.items_forwarded, item_count);
+    counter_add(&pull->stats.accepted_points, item_count);
+    return true;
 }
 
 /* Hands on what waits; false while the pipelines have no room. */
 static bool deliver(struct pull_receiver *pull)
 {
     uint64_t now_mono_ns = loop_now_mono_ns(pull->loop);
-    bool has_room = spread_turn(&pull->spread, now_mono_ns);
+    bool has_room = hand_on(pull, now_mono_ns);
     while (has_room && pull->outbox_count > 0) {
         take_next(pull);
-        has_room = spread_turn(&pull->spread, now_mono_ns);
+        has_room = hand_on(pull, now_mono_ns);
     }
     return has_room;
 }
@@ -91,6 +101,9 @@ int pull_push(struct pull_receiver *pull, struct slice bytes, uint32_t item_coun
 
 static void give_up_outbox(struct pull_receiver *pull)
 {
+    if (!spread_is_idle(&pull->spread)) {
+        pull_refuse(pull, PULL_WHY_SHUTDOWN, spread_waiting_items(&pull->spread));
+    }
     while (pull->outbox_count > 0) {
         struct part *part = &pull->outbox[pull->outbox_first];
         pull_refuse(pull, PULL_WHY_SHUTDOWN, part->item_count);

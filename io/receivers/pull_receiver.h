@@ -35,7 +35,7 @@ struct pull_receiver;
 enum pull_why {
     PULL_WHY_QUEUE_FULL,
     PULL_WHY_MEMORY,
-    PULL_WHY_SHUTDOWN, /* closed before the pipelines had room */
+    PULL_WHY_SHUTDOWN, /* closed before all pipelines had room */
     PULL_WHY_LIMIT,
 };
 

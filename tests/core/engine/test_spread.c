@@ -63,10 +63,13 @@ static void test_every_pipeline_gets_the_same_bytes(void **state)
     struct fixture f;
     open_fixture(&f, 1);
     assert_true(spread_turn(&f.spread, 1)); /* nothing is there */
+    assert_int_equal(spread_waiting_items(&f.spread), 0);
     begin(&f, "seven", 7);
     assert_false(spread_is_idle(&f.spread));
+    assert_int_equal(spread_waiting_items(&f.spread), 7);
     assert_true(spread_turn(&f.spread, 1));
     assert_true(spread_is_idle(&f.spread));
+    assert_int_equal(spread_waiting_items(&f.spread), 0);
     for (uint32_t i = 0; i < LINES; i++) {
         assert_int_equal(f.exporters[i].taken_count, 1);
         const struct part *part = &f.exporters[i].taken[0]->parts[0];
@@ -95,6 +98,7 @@ static void test_a_full_pipeline_is_waited_for(void **state)
     begin(&f, "second", 2);
     assert_false(spread_turn(&f.spread, 1));
     assert_false(spread_turn(&f.spread, 1)); /* the first has it once */
+    assert_int_equal(spread_waiting_items(&f.spread), 2);
     assert_int_equal(f.exporters[0].items_seen, 3);
     assert_int_equal(f.exporters[2].items_seen, 1);
     f.exporters[1].room = 2;
