@@ -102,7 +102,10 @@ static void release_origin(struct prom_target *target, struct prom_origin *origi
     mem_free(origin);
 }
 
-/* Puts a new origin in the place of `old`, which may be NULL and dies with its last series. */
+/*
+ * Puts a new origin in the place of `old`, which may be NULL and dies with its last series. It must
+ * come to be used, or be dropped.
+ */
 static struct prom_origin *renew_origin(struct prom_target *target, struct prom_key key,
                                         struct slice text, struct prom_origin *old)
 {
@@ -121,10 +124,6 @@ static struct prom_origin *renew_origin(struct prom_target *target, struct prom_
         origin = NULL;
     } else {
         target->used_bytes += prom_origin_used_bytes(origin);
-    }
-    if (old != NULL && old->use_count == 0) {
-        target->used_bytes -= prom_origin_used_bytes(old);
-        mem_free(old);
     }
     return origin;
 }
@@ -148,6 +147,19 @@ static struct prom_origin *origin_of(struct prom_target *target, struct prom_fam
     return family->origin;
 }
 
+/* The family's origin found no series to live by. */
+static void drop_unused_origin(struct prom_target *target, struct prom_family_node *family)
+{
+    struct prom_origin *origin = family->origin;
+    if (origin->use_count > 0) {
+        return;
+    }
+    prom_map_remove(&target->origins, origin->key);
+    target->used_bytes -= prom_origin_used_bytes(origin);
+    mem_free(origin);
+    family->origin = NULL;
+}
+
 /* --- birth and death ---------------------------------------------------------------------------
  */
 
@@ -163,10 +175,7 @@ void prom_target_free(struct prom_target *target)
             series_free(series);
         }
     }
-    /* Those that no series came to use. */
-    for (uint32_t i = 0; i < target->origins.slot_count; i++) {
-        mem_free(target->origins.slots[i].item);
-    }
+    ASSERT(target->origins.item_count == 0); /* they go with their last series */
     prom_map_fini(&target->series);
     prom_map_fini(&target->origins);
     mem_free(target->texts);
@@ -311,6 +320,9 @@ void prom_target_track(struct prom_target *target, struct prom_group *group,
     bool is_new = series == NULL;
     if (is_new && origin != NULL) {
         series = add_series(target, group, &tracking->scratch);
+    }
+    if (series == NULL && origin != NULL) {
+        drop_unused_origin(target, group->family);
     }
     if (series == NULL) {
         tracking->untracked_count++;

@@ -51,6 +51,16 @@ static void book(struct prom_bench *bench, const struct prom_scrape_result *resu
     counter_add(&bench->pull->stats.scrape_untracked, result->untracked_count);
 }
 
+static void begin(struct prom_bench *bench)
+{
+    struct prom_bench_item *item = bench->first;
+    if (item->prepare != NULL) {
+        item->prepare(item);
+    }
+    bench->has_begun = true;
+    prom_scrape_begin(bench->scrape, item->target, &item->page);
+}
+
 static void finish(struct prom_bench *bench)
 {
     struct prom_bench_item *item = bench->first;
@@ -82,8 +92,7 @@ static void on_timer(struct timer *timer, uint64_t now_mono_ns)
         return;
     }
     if (!bench->has_begun) {
-        bench->has_begun = true;
-        prom_scrape_begin(bench->scrape, bench->first->target, &bench->first->page);
+        begin(bench);
     }
     if (!prom_scrape_turn(bench->scrape, &bench->sink)) {
         finish(bench);

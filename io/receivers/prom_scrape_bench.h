@@ -3,8 +3,9 @@
  * prom_scrape_bench — the one place where the pages of a receiver become points: page after page,
  * each in turns of a few milliseconds, so that a large one does not hold the egress thread.
  *
- * Pages wait in the order they came. While the pipelines have no room the bench rests: then fewer
- * pages are fetched, instead of points being lost. Egress-local.
+ * Pages wait in the order they came, and as they came: what a page still needs is done when its
+ * turn has come, for one page at a time. While the pipelines have no room the bench rests: then
+ * fewer pages are fetched, instead of points being lost. Egress-local.
  */
 #pragma once
 
@@ -19,14 +20,18 @@ struct loop;
 struct prom_bench_item;
 struct pull_receiver;
 
+/* Right before the page is begun with: may change item->page. At most once per turn. */
+typedef void(prom_bench_prepare_fn)(struct prom_bench_item *item);
+
 /* From a later turn than the submit; the item is its owner's again. */
 typedef void(prom_bench_done_fn)(struct prom_bench_item *item,
                                  const struct prom_scrape_result *result);
 
 /* Embedded in its owner; zeroed is not on the bench. */
 struct prom_bench_item {
-    struct prom_target *target; /* borrowed until on_done */
-    struct prom_page page;      /* its body is borrowed until on_done */
+    struct prom_target *target;     /* borrowed until on_done */
+    struct prom_page page;          /* its body is borrowed until on_done */
+    prom_bench_prepare_fn *prepare; /* NULL where nothing is to be done */
     prom_bench_done_fn *on_done;
     struct prom_bench_item *next;
 };

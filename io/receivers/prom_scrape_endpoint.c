@@ -24,6 +24,8 @@
 #define PARAM_PREFIX SLICE_LITERAL("__param_")
 #define META_PREFIX SLICE_LITERAL("__meta_")
 
+#define TOO_MANY_LABELS "more labels than a target may have"
+
 /* A target on its way. Errors stick in `err`. */
 struct making {
     const struct prom_job *job;
@@ -71,7 +73,8 @@ static void set_param(struct making *making, const struct prom_param *param)
     if (name.len > 0) {
         memcpy(text + PARAM_PREFIX.len, name.ptr, name.len);
     }
-    set(making, slice_of(text, PARAM_PREFIX.len + name.len), slice_of_text(param->values[0]));
+    set_missing(making, slice_of(text, PARAM_PREFIX.len + name.len),
+                slice_of_text(param->values[0]));
 }
 
 static void gather(struct making *making, const struct prom_group *group, uint32_t target_index)
@@ -198,7 +201,8 @@ static bool is_address(struct slice address)
     return address.len > 0;
 }
 
-static const char *make_url(struct making *making)
+/* NULL, and a reason in *why, where it is too long; NULL alone where there is no room for it. */
+static const char *make_url(struct making *making, const char **why)
 {
     struct bytes url;
     const char *kept = NULL;
@@ -216,6 +220,7 @@ static const char *make_url(struct making *making)
     if (url.err == 0) {
         kept = (const char *)arena_copy(making->arena, bytes_slice(&url)).ptr;
     }
+    *why = url.err == FAULT_LIMIT ? "its URL is too long" : NULL;
     bytes_fini(&url);
     return kept;
 }
@@ -307,7 +312,7 @@ static const char *judge_labels(const struct making *making, uint32_t label_coun
             return "a label's value is not UTF-8";
         }
     }
-    return label_count > PROM_TARGET_LABELS_MAX_COUNT ? "more labels than a target may have" : NULL;
+    return label_count > PROM_TARGET_LABELS_MAX_COUNT ? TOO_MANY_LABELS : NULL;
 }
 
 /* NULL where everything is in order. */
@@ -323,6 +328,16 @@ static const char *judge(const struct making *making, struct prom_endpoint *out)
     return judge_times(making, out);
 }
 
+/* Too many labels are too many the next time too; a refusal of memory is not. */
+static enum prom_endpoint_state refuse(const struct making *making, const char **why)
+{
+    if (making->labels.count == LABEL_LIST_MAX_COUNT) {
+        *why = TOO_MANY_LABELS;
+        return PROM_ENDPOINT_BAD;
+    }
+    return PROM_ENDPOINT_NO_ROOM;
+}
+
 static enum prom_endpoint_state finish(struct making *making, struct prom_endpoint *out,
                                        const char **why)
 {
@@ -332,10 +347,13 @@ static enum prom_endpoint_state finish(struct making *making, struct prom_endpoi
     }
     remove_meta(&making->labels);
     set_missing(making, SLICE_LITERAL("instance"), label_list_value(&making->labels, ADDRESS));
-    out->url = make_url(making);
+    out->url = make_url(making, why);
+    if (*why != NULL) {
+        return PROM_ENDPOINT_BAD;
+    }
     if (making->err != 0 || out->url == NULL || !keep_labels(making, out) ||
         !keep_key(making, out)) {
-        return PROM_ENDPOINT_NO_ROOM;
+        return refuse(making, why);
     }
     *why = http_url_is_valid(out->url) ? judge_labels(making, out->label_count)
                                        : "__address__ is no host:port";
@@ -357,7 +375,7 @@ enum prom_endpoint_state prom_endpoint_make(const struct prom_job *job,
         making.err = prom_relabel_apply(job->relabel, &making.labels, arena, &is_kept);
     }
     if (making.err != 0) {
-        return PROM_ENDPOINT_NO_ROOM;
+        return refuse(&making, why);
     }
     return is_kept ? finish(&making, out, why) : PROM_ENDPOINT_DROPPED;
 }

@@ -21,7 +21,7 @@ enum prom_endpoint_state {
     PROM_ENDPOINT_MADE,
     PROM_ENDPOINT_DROPPED, /* by a rule */
     PROM_ENDPOINT_BAD,     /* the labels say nothing that could be asked */
-    PROM_ENDPOINT_NO_ROOM, /* the arena is full */
+    PROM_ENDPOINT_NO_ROOM, /* the arena is full, or memory is refused */
 };
 
 /* Borrows from the arena. */

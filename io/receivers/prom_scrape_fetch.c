@@ -44,9 +44,8 @@ static const char *const wanted_headers[WANTED_COUNT] = {
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
-/* The page, with a body that is the member's own now. */
-static void submit_page(struct prom_member *member, const struct http_result *result, void *memory,
-                        struct slice body)
+static enum prom_format format_of(const struct prom_member *member,
+                                  const struct http_result *result)
 {
     bool is_known =
         slice_has_prefix(result->content_type, SLICE_LITERAL("text/plain")) ||
@@ -55,59 +54,45 @@ static void submit_page(struct prom_member *member, const struct http_result *re
     if (!is_known && member->pool->job->is_fallback_openmetrics) {
         format = PROM_FORMAT_OPENMETRICS;
     }
-    counter_add(&member->pool->hub->pull->stats.wire_bytes, result->body.len);
-    prom_member_take(member, format, memory, body);
-}
-
-static void take_plain(struct prom_member *member, const struct http_result *result)
-{
-    void *copy = mem_alloc(result->body.len + 1);
-    if (copy == NULL) {
-        prom_member_fail(member, PROM_OUTCOME_MEMORY, "no memory for the page", result->body.len);
-        return;
-    }
-    if (result->body.len > 0) {
-        memcpy(copy, result->body.ptr, result->body.len);
-    }
-    submit_page(member, result, copy, slice_of(copy, result->body.len));
-}
-
-static void take_packed(struct prom_member *member, const struct http_result *result,
-                        enum compress_kind kind)
-{
-    struct bytes body;
-    struct slice content = {0};
-    bytes_init(&body, member->request.response_max_bytes);
-    int err = decompress_bounded(kind, result->body, &body);
-    if (err != 0) {
-        bytes_fini(&body);
-        enum prom_outcome outcome =
-            err == FAULT_LIMIT ? PROM_OUTCOME_TOO_LARGE : PROM_OUTCOME_ENCODING;
-        prom_member_fail(member, err == -ENOMEM ? PROM_OUTCOME_MEMORY : outcome, fault_text(err),
-                         result->body.len);
-        return;
-    }
-    void *memory = bytes_take(&body, &content);
-    submit_page(member, result, memory, content);
+    return format;
 }
 
 static void take_body(struct prom_member *member, const struct http_result *result)
 {
-    enum compress_kind kind = COMPRESS_NONE;
+    enum compress_kind packing = COMPRESS_NONE;
     if (result->is_body_cut) {
         prom_member_fail(member, PROM_OUTCOME_TOO_LARGE, "the page is larger than body_size_limit",
                          member->request.response_max_bytes);
         return;
     }
-    if (compress_kind_of(result->headers[WANTED_ENCODING], &kind) != 0) {
+    if (compress_kind_of(result->headers[WANTED_ENCODING], &packing) != 0) {
         prom_member_fail(member, PROM_OUTCOME_ENCODING, "an encoding that nobody asked for", 0);
         return;
     }
-    if (kind == COMPRESS_NONE) {
-        take_plain(member, result);
+    enum prom_format format = format_of(member, result);
+    counter_add(&member->pool->hub->pull->stats.wire_bytes, result->body.len);
+    member->body = http_result_take_body(result, &member->body_bytes);
+    prom_member_take(member, format, packing, slice_of(member->body, result->body.len));
+}
+
+/* What it takes is charged once its length is known: one page at a time is not. */
+void prom_fetch_unpack(struct prom_member *member)
+{
+    struct slice packed = member->item.page.body;
+    struct slice page = {0};
+    struct bytes body;
+    bytes_init(&body, member->request.response_max_bytes);
+    int err = decompress_bounded(member->packing, packed, &body);
+    if (err != 0) {
+        bytes_fini(&body);
+        enum prom_outcome outcome =
+            err == FAULT_LIMIT ? PROM_OUTCOME_TOO_LARGE : PROM_OUTCOME_ENCODING;
+        prom_member_spoil(member, err == -ENOMEM ? PROM_OUTCOME_MEMORY : outcome, fault_text(err),
+                          packed.len);
         return;
     }
-    take_packed(member, result, kind);
+    void *memory = bytes_take(&body, &page);
+    prom_member_unpacked(member, memory, page);
 }
 
 /* --- the request ------------------------------------------------------------------------------ */
@@ -146,13 +131,29 @@ static bool follow(struct prom_member *member, const struct http_result *result)
     return start_request(member) == 0;
 }
 
+static void fail_request(struct prom_member *member, const struct http_result *result)
+{
+    switch (result->fault) { /* more of them than we tell apart */
+    case -ETIMEDOUT:
+        prom_member_fail(member, PROM_OUTCOME_TIMEOUT, result->fault_text, 0);
+        return;
+    case FAULT_LIMIT:
+        prom_member_fail(member, PROM_OUTCOME_MEMORY, "memory_limit", 0);
+        return;
+    case -ENOMEM:
+        prom_member_fail(member, PROM_OUTCOME_MEMORY, result->fault_text, 0);
+        return;
+    default:
+        prom_member_fail(member, PROM_OUTCOME_UNREACHABLE, result->fault_text, 0);
+        return;
+    }
+}
+
 static void request_on_done(struct http_request *request, const struct http_result *result)
 {
     struct prom_member *member = CONTAINER_OF(request, struct prom_member, request);
     if (result->fault != 0) {
-        bool is_late = result->fault == -ETIMEDOUT;
-        prom_member_fail(member, is_late ? PROM_OUTCOME_TIMEOUT : PROM_OUTCOME_UNREACHABLE,
-                         result->fault_text, 0);
+        fail_request(member, result);
         return;
     }
     if (follow(member, result)) {
@@ -228,12 +229,16 @@ void prom_fetch_init(struct prom_member *member)
         .wanted_headers = wanted_headers,
         .wanted_header_count = WANTED_COUNT,
         .response_max_bytes = body_max_bytes(job),
+        .memory = &member->pool->hub->memory,
         .on_done = request_on_done,
     };
 }
 
 void prom_fetch_drop(struct prom_member *member)
 {
+    if (member->authorization != NULL) {
+        explicit_bzero(member->authorization, strlen(member->authorization));
+    }
     mem_free(member->authorization);
     mem_free(member->moved_url);
     member->authorization = NULL;

@@ -15,5 +15,8 @@ void prom_fetch_init(struct prom_member *member);
 /* Sends it. Sooner or later prom_member_take or prom_member_fail is called, perhaps from inside. */
 void prom_fetch_begin(struct prom_member *member);
 
+/* Unpacks the page on the bench: prom_member_unpacked or prom_member_spoil is called inside. */
+void prom_fetch_unpack(struct prom_member *member);
+
 /* Frees what the request took, which is not under way any more. */
 void prom_fetch_drop(struct prom_member *member);

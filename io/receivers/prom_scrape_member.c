@@ -75,28 +75,27 @@ static void tell_up(struct prom_member *member)
 
 /* --- slots ------------------------------------------------------------------------------------ */
 
-static void unlink_waiting(struct prom_hub *hub, const struct prom_member *member)
+static void unlink_waiting(struct prom_hub *hub, struct prom_member *member)
 {
-    struct prom_member *before = NULL;
-    struct prom_member *at = hub->first_waiting;
-    while (at != NULL && at != member) {
-        before = at;
-        at = at->next_waiting;
-    }
-    ASSERT(at != NULL);
-    if (before != NULL) {
-        before->next_waiting = at->next_waiting;
+    if (member->prev_waiting != NULL) {
+        member->prev_waiting->next_waiting = member->next_waiting;
     } else {
-        hub->first_waiting = at->next_waiting;
+        hub->first_waiting = member->next_waiting;
     }
-    hub->last_waiting = hub->last_waiting == at ? before : hub->last_waiting;
-    at->next_waiting = NULL;
+    if (member->next_waiting != NULL) {
+        member->next_waiting->prev_waiting = member->prev_waiting;
+    } else {
+        hub->last_waiting = member->prev_waiting;
+    }
+    member->next_waiting = NULL;
+    member->prev_waiting = NULL;
 }
 
 static void wait_for_slot(struct prom_member *member)
 {
     struct prom_hub *hub = member->pool->hub;
     enter(member, PROM_MEMBER_WAITING);
+    member->prev_waiting = hub->last_waiting;
     if (hub->last_waiting != NULL) {
         hub->last_waiting->next_waiting = member;
     } else {
@@ -134,6 +133,7 @@ static void drop_body(struct prom_member *member)
     member->body = NULL;
     lease_give(&member->pool->hub->memory, member->body_bytes);
     member->body_bytes = 0;
+    member->packing = COMPRESS_NONE;
 }
 
 static void submit(struct prom_member *member, enum prom_fetch fetch, enum prom_format format,
@@ -160,18 +160,42 @@ void prom_member_fail(struct prom_member *member, enum prom_outcome outcome, con
     submit(member, PROM_FETCH_FAILED, PROM_FORMAT_TEXT, slice_of(NULL, 0));
 }
 
-void prom_member_take(struct prom_member *member, enum prom_format format, void *memory,
-                      struct slice body)
+void prom_member_take(struct prom_member *member, enum prom_format format,
+                      enum compress_kind packing, struct slice page)
 {
+    member->packing = packing;
+    member->outcome = PROM_OUTCOME_OK;
+    submit(member, PROM_FETCH_DONE, format, page);
+}
+
+void prom_member_spoil(struct prom_member *member, enum prom_outcome outcome, const char *reason,
+                       uint64_t number)
+{
+    drop_body(member);
+    member->outcome = outcome;
+    member->item.page.fetch = PROM_FETCH_FAILED;
+    member->item.page.body = slice_of(NULL, 0);
+    tell_down(member, reason, number);
+}
+
+void prom_member_unpacked(struct prom_member *member, void *memory, struct slice page)
+{
+    drop_body(member);
     member->body = memory;
-    if (!lease_take(&member->pool->hub->memory, body.len)) {
-        drop_body(member);
-        prom_member_fail(member, PROM_OUTCOME_MEMORY, "memory_limit", body.len);
+    if (!lease_take(&member->pool->hub->memory, page.len)) {
+        prom_member_spoil(member, PROM_OUTCOME_MEMORY, "memory_limit", page.len);
         return;
     }
-    member->body_bytes = body.len;
-    member->outcome = PROM_OUTCOME_OK;
-    submit(member, PROM_FETCH_DONE, format, body);
+    member->body_bytes = page.len;
+    member->item.page.body = page;
+}
+
+static void item_prepare(struct prom_bench_item *item)
+{
+    struct prom_member *member = CONTAINER_OF(item, struct prom_member, item);
+    if (member->packing != COMPRESS_NONE) {
+        prom_fetch_unpack(member);
+    }
 }
 
 static void submit_end(struct prom_member *member)
@@ -303,6 +327,7 @@ static void set_up(struct prom_member *member, const struct prom_endpoint *endpo
     member->interval_ns = endpoint->interval_ns;
     member->timeout_ns = endpoint->timeout_ns;
     member->timer.on_fire = on_timer;
+    member->item.prepare = item_prepare;
     member->item.on_done = item_on_done;
     prom_fetch_init(member);
 }
@@ -329,6 +354,14 @@ int prom_member_new(struct prom_pool *pool, const struct prom_endpoint *endpoint
     return 0;
 }
 
+/* Fetched or read at the moment, and not only ending what there was. */
+static bool is_scraping(const struct prom_member *member)
+{
+    bool is_ending = member->item.page.fetch == PROM_FETCH_GONE;
+    return member->state == PROM_MEMBER_FETCHING ||
+           (member->state == PROM_MEMBER_PAGING && !is_ending);
+}
+
 void prom_member_leave(struct prom_member *member)
 {
     struct prom_hub *hub = member->pool->hub;
@@ -344,6 +377,7 @@ void prom_member_leave(struct prom_member *member)
         submit_end(member);
         return;
     case PROM_MEMBER_FETCHING:
+        counter_add(&stats_of(member)->scrapes_given_up, 1);
         http_client_cancel(member->pool->client, &member->request);
         submit_end(member);
         give_back_slot(hub);
@@ -356,6 +390,7 @@ void prom_member_leave(struct prom_member *member)
 void prom_member_free(struct prom_member *member)
 {
     struct prom_hub *hub = member->pool->hub;
+    counter_add(&stats_of(member)->scrapes_given_up, is_scraping(member) ? 1 : 0);
     http_client_cancel(member->pool->client, &member->request);
     loop_timer_cancel(hub->loop, &member->timer);
     prom_fetch_drop(member);

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "codecs/compress.h"
 #include "core/base/defs.h"
 #include "core/base/log.h"
 #include "core/base/timer.h"
@@ -77,12 +78,14 @@ struct prom_member {
     uint32_t redirect_count;
     uint64_t begun_mono_ns;
     uint64_t begun_unix_ns;
-    void *body; /* owned; while paging */
-    uint64_t body_bytes;
-    enum prom_outcome outcome; /* of what is under way */
-    struct prom_member *next;  /* of the pool's */
+    void *body;                 /* owned; while paging */
+    uint64_t body_bytes;        /* charged for it */
+    enum compress_kind packing; /* of the body, until the bench begins with it */
+    enum prom_outcome outcome;  /* of what is under way */
+    struct prom_member *next;   /* of the pool's */
     struct prom_member *prev;
-    struct prom_member *next_waiting;
+    struct prom_member *next_waiting; /* of the hub's, while waiting */
+    struct prom_member *prev_waiting;
 };
 
 /* What the members of one receiver share. */
@@ -90,7 +93,7 @@ struct prom_hub {
     struct pull_receiver *pull; /* borrowed */
     struct loop *loop;          /* borrowed */
     struct prom_bench bench;
-    struct lease memory; /* pages are charged while they are on the bench */
+    struct lease memory; /* charged for answers as they come, and for pages until they are done */
     uint64_t seed;
     uint32_t busy_count; /* slots taken */
     uint32_t target_count;
@@ -116,13 +119,22 @@ void prom_member_start(struct prom_member *member);
 /* No scrape follows; its series end, and prom_pool_forget is called from a later turn. */
 void prom_member_leave(struct prom_member *member);
 
-/* A page came: `memory` moves in, `body` lies in it. */
-void prom_member_take(struct prom_member *member, enum prom_format format, void *memory,
-                      struct slice body);
+/* A page came, packed in `packing`; it lies in member->body, which is charged already. */
+void prom_member_take(struct prom_member *member, enum prom_format format,
+                      enum compress_kind packing, struct slice page);
+
+/* It is unpacked: `memory` moves in, in the place of the body, and is charged; `page` lies in it.
+ */
+void prom_member_unpacked(struct prom_member *member, void *memory, struct slice page);
+
+/* The page on the bench proves to be none; otherwise as prom_member_fail. */
+void prom_member_spoil(struct prom_member *member, enum prom_outcome outcome, const char *reason,
+                       uint64_t number);
 
 /* None came. `reason` and `number`, which belongs to it, are for the log; borrowed until return. */
 void prom_member_fail(struct prom_member *member, enum prom_outcome outcome, const char *reason,
                       uint64_t number);
 
-/* Frees it, whatever it does. The bench must not have it any more. */
+/* Frees it, whatever it does; a scrape under way is counted. The bench must not have it any more.
+ */
 void prom_member_free(struct prom_member *member);

@@ -174,6 +174,7 @@ static void update_on_timer(struct timer *timer, uint64_t now_mono_ns)
         arm(pool, &pool->update_timer, 0);
         return;
     }
+    pool->is_behind = prom_update_is_short(pool->update);
     prom_update_free(pool->update);
     pool->update = NULL;
     finish_look(pool);
@@ -244,6 +245,9 @@ static int update_at_once(struct prom_pool *pool)
     int err = prom_update_new(pool, &none, &pool->update);
     while (err == 0 && prom_update_turn(pool->update)) {
         continue;
+    }
+    if (err == 0 && prom_update_is_short(pool->update)) {
+        err = -ENOMEM; /* nobody would look again */
     }
     prom_update_free(pool->update);
     pool->update = NULL;

@@ -51,6 +51,14 @@ static size_t folder_len(struct slice url)
     return len;
 }
 
+/* Offset of the query or the fragment, or the length. */
+static size_t path_end(struct slice url)
+{
+    size_t question = slice_find(url, '?');
+    size_t hash = slice_find(url, '#');
+    return question < hash ? question : hash;
+}
+
 /* What comes before the location. */
 static struct slice base_of(struct slice url, struct slice location)
 {
@@ -59,6 +67,9 @@ static struct slice base_of(struct slice url, struct slice location)
     }
     if (slice_has_prefix(location, SLICE_LITERAL("//"))) {
         return slice_first(url, scheme_len(url));
+    }
+    if (location.len > 0 && location.ptr[0] == '?') {
+        return slice_first(url, path_end(url));
     }
     bool is_rooted = location.len > 0 && location.ptr[0] == '/';
     return slice_first(url, is_rooted ? origin_len(url) : folder_len(url));

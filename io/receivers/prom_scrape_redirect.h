@@ -2,8 +2,8 @@
 /*
  * prom_scrape_redirect — where a Location sends whom a URL brought.
  *
- * The four forms that servers write: a whole URL, //host/path, /path and a path beside the last
- * one. Source: RFC 3986, 5.2; RFC 9110, 10.2.2 and 15.4.
+ * The five forms that servers write: a whole URL, //host/path, /path, a path beside the last one,
+ * and ?query at the same path. Source: RFC 3986, 5.2; RFC 9110, 10.2.2 and 15.4.
  */
 #pragma once
 

@@ -45,6 +45,7 @@ struct prom_update {
     uint32_t count;
     uint32_t dropped_count;
     uint32_t bad_count;
+    bool is_short;      /* some are missing for want of memory */
     const char *why;    /* of the last bad one */
     uint32_t old_index; /* where comparing has come to */
     uint32_t new_index;
@@ -53,6 +54,12 @@ struct prom_update {
 };
 
 /* --- making ------------------------------------------------------------------------ */
+
+/* Beyond half of its bound a refusal may be the bound's, and trying again would not help. */
+static bool is_crowded(const struct arena *arena)
+{
+    return arena_used_bytes(arena) > ENDPOINTS_MAX_BYTES / 2;
+}
 
 static void add_candidate(struct prom_update *all, const struct prom_group *group,
                           uint32_t target_index)
@@ -74,6 +81,7 @@ static void add_candidate(struct prom_update *all, const struct prom_group *grou
         return;
     case PROM_ENDPOINT_NO_ROOM:
         all->bad_count++;
+        all->is_short = all->is_short || !is_crowded(&all->arena);
         all->why = "no room for its labels";
         return;
     }
@@ -154,6 +162,7 @@ static struct prom_member *add_member(struct prom_update *all, const struct cand
     int err = prom_member_new(pool, &candidate->endpoint, candidate->hash, &member);
     if (err != 0) {
         all->bad_count++;
+        all->is_short = all->is_short || err == -ENOMEM;
         all->why = fault_text(err);
         return NULL;
     }
@@ -281,6 +290,11 @@ bool prom_update_turn(struct prom_update *update)
         break;
     }
     return false;
+}
+
+bool prom_update_is_short(const struct prom_update *update)
+{
+    return update->is_short;
 }
 
 void prom_update_free(struct prom_update *update)

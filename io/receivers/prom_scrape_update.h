@@ -29,5 +29,8 @@ WEIR_MUST_USE int prom_update_new(struct prom_pool *pool, const struct prom_grou
 /* Goes on; true while there is more to do. The last turn gives the pool its new list. */
 bool prom_update_turn(struct prom_update *update);
 
+/* Was memory refused so far? Then targets are missing, and another update may find them. */
+bool prom_update_is_short(const struct prom_update *update);
+
 /* NULL is fine. Before its last turn: the pool's members can only be freed any more. */
 void prom_update_free(struct prom_update *update);

@@ -108,29 +108,37 @@ static void complain(struct prom_watch *watch, const char *name, const char *why
     log_warn("targets_unreadable", LOG_TEXT("file", name), LOG_TEXT("reason", why));
 }
 
+/* Does it lie in the file? Then it fails until the file changes; all else may pass by itself. */
+static bool is_of_file(int err, const struct arena *arena)
+{
+    /* Beyond half of the bound a refusal may be the bound's. */
+    bool is_large = err == -ENOMEM && arena_used_bytes(arena) > GROUPS_MAX_BYTES / 2;
+    return err == FAULT_MALFORMED || err == FAULT_LIMIT || is_large;
+}
+
 /* Reads the list anew; one that is bad leaves the old one as it is. */
 static void read_groups(struct prom_watch *watch, struct watched_file *file)
 {
     char why[PROM_GROUP_WHY_BYTES] = "";
-    struct arena arena;
+    struct arena arena = {0};
     struct prom_groups groups = {0};
     char *text = NULL;
     size_t len = 0;
     int err = read_file(file->name, PROM_WATCH_FILE_MAX_BYTES, &text, &len);
-    if (err != 0) {
-        complain(watch, file->name, fault_text(err));
-        file->state = (struct stat){0}; /* so that the next look tries again */
-        return;
+    if (err == 0) {
+        err = arena_init(&arena, GROUPS_CHUNK_BYTES, GROUPS_MAX_BYTES);
     }
-    err = arena_init(&arena, GROUPS_CHUNK_BYTES, GROUPS_MAX_BYTES);
     if (err == 0) {
         err =
             prom_groups_read(slice_of_text(file->name), slice_of(text, len), &arena, &groups, why);
     }
     mem_free(text);
     if (err != 0) {
-        arena_fini(&arena);
         complain(watch, file->name, why[0] != '\0' ? why : fault_text(err));
+        if (!is_of_file(err, &arena)) {
+            file->state = (struct stat){0}; /* so that the next look tries again */
+        }
+        arena_fini(&arena);
         return;
     }
     arena_fini(&file->arena);

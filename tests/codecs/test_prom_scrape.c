@@ -19,7 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codecs/prom_target.h"
 #include "codecs/prom_text.h"
+#include "core/base/bounds.h"
 #include "core/base/fault.h"
 #include "core/base/mem.h"
 #include "core/base/number.h"
@@ -412,6 +414,31 @@ static void test_targets_take_labels_up_to_the_limit(void **state)
     assert_null(target);
 }
 
+/* A target with room for what families say, and for none of their series: nothing stays behind. */
+static void test_families_without_room_for_series_leave_nothing(void **state)
+{
+    static char value[2000];
+    (void)state;
+    memset(value, 'x', sizeof(value));
+    scrape_rig_text(&rig, SLICE_LITERAL("first 1\n"), 1000);
+    size_t others_bytes = rig.target->used_bytes;
+    size_t spare_bytes = PROM_TARGET_MAX_BYTES - prom_target_used_bytes(rig.target) - 1000;
+    rig.target->used_bytes += spare_bytes; /* as if other series had it */
+    size_t used_bytes = prom_target_used_bytes(rig.target);
+    for (uint32_t i = 0; i < 100; i++) {
+        bytes_clear(&page_text);
+        print(&page_text, "first 1\nfamily_%u{long=\"", i);
+        bytes_append(&page_text, value, sizeof(value));
+        print(&page_text, "\"} 1\n");
+        scrape_rig_text(&rig, bytes_slice(&page_text), 2000 + i);
+        assert_int_equal(prom_scrape_result(rig.scrape)->why, PROM_SCRAPE_FINE);
+        assert_int_equal(prom_scrape_result(rig.scrape)->untracked_count, 1);
+        assert_int_equal(prom_target_used_bytes(rig.target), used_bytes);
+    }
+    rig.target->used_bytes -= spare_bytes;
+    assert_int_equal(rig.target->used_bytes, others_bytes);
+}
+
 /* Rules that make 300 KB of text of each sample, and throw it away: memory of the page all the
  * same. */
 static void test_pages_are_bounded_in_memory(void **state)
@@ -702,6 +729,7 @@ int main(void)
         cmocka_unit_test_setup(test_target_info_is_bounded, clear),
         cmocka_unit_test_setup(test_samples_take_labels_up_to_the_limit, clear),
         cmocka_unit_test_setup(test_targets_take_labels_up_to_the_limit, clear),
+        cmocka_unit_test_setup(test_families_without_room_for_series_leave_nothing, clear),
         cmocka_unit_test_setup(test_pages_are_bounded_in_memory, clear),
         cmocka_unit_test_setup(test_a_page_can_be_abandoned_in_every_turn, clear),
         cmocka_unit_test_setup(test_benches_survive_every_refused_allocation, clear),

@@ -10,14 +10,18 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/otlp/pb_decode.h"
 #include "core/otlp/proto/metrics.pb-c.h"
 #include "io/receivers/prom_scrape_receiver.h"
+#include "io/receivers/pull_receiver.h"
 #include "tests/support/config_fixture.h"
 #include "tools/weir/config_yaml.h"
 
@@ -257,6 +261,63 @@ void prom_rig_start(struct prom_rig *rig, enum loop_backend backend, const char 
     assert_int_equal(rig->receiver->ops->open(rig->receiver, &rig->home), 0);
     rig->receiver->ops->connect(rig->receiver, rig->list, 1);
     assert_int_equal(rig->receiver->ops->start(rig->receiver), 0);
+}
+
+const char *prom_rig_many(uint32_t count, uint16_t port, const char *keys)
+{
+    static char yaml[FIXTURE_TEXT_MAX_BYTES];
+    size_t len = (size_t)snprintf(
+        yaml, sizeof(yaml), "config: {scrape_configs: [{job_name: a, %s, static_configs: [", keys);
+    for (uint32_t i = 0; i < count; i++) {
+        len += (size_t)snprintf(yaml + len, sizeof(yaml) - len,
+                                "{targets: ['127.0.0.1:%u'], labels: {__param_i: '%u'}},", port, i);
+    }
+    (void)snprintf(yaml + len, sizeof(yaml) - len, "]}]}\n");
+    return yaml;
+}
+
+int prom_rig_listen(uint16_t *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)(const void *)&address, len), 0);
+    assert_int_equal(listen(fd, 4096), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)(void *)&address, &len), 0);
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static void set_room(struct worker *worker, void *argument)
+{
+    struct prom_rig *rig = CONTAINER_OF(worker, struct prom_rig, egress);
+    rig->exporter.room = *(const uint32_t *)argument;
+}
+
+void prom_rig_set_room(struct prom_rig *rig, uint32_t room)
+{
+    worker_call(&rig->egress, &room, set_room);
+}
+
+/* Parts that hold a resource and nothing else. */
+static void fill_outbox(struct worker *worker, void *argument)
+{
+    static const uint8_t part[] = {0x0A, 0x02, 0x0A, 0x00};
+    const struct prom_rig *rig = CONTAINER_OF(worker, struct prom_rig, egress);
+    struct pull_receiver *pull = CONTAINER_OF(rig->receiver, struct pull_receiver, receiver);
+    (void)argument;
+    /* One is the pipeline's, one the spread's; the bench rests beyond half. */
+    for (uint32_t i = 0; i < PULL_OUTBOX_PARTS_MAX / 2 + 3; i++) {
+        int err = pull_push(pull, slice_of(part, sizeof(part)), 1);
+        ASSERT(err == 0);
+    }
+}
+
+void prom_rig_congest(struct prom_rig *rig)
+{
+    prom_rig_set_room(rig, 0);
+    worker_call(&rig->egress, NULL, fill_outbox);
 }
 
 static void check_books(const struct prom_rig *rig)

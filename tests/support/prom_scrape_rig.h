@@ -48,6 +48,19 @@ void prom_rig_prepare(struct prom_rig *rig, enum loop_backend backend, const cha
 /* Likewise; opens, connects and starts it. */
 void prom_rig_start(struct prom_rig *rig, enum loop_backend backend, const char *yaml);
 
+/* Keys of one job with `count` targets at a port, told apart by a parameter; until the next call.
+ */
+const char *prom_rig_many(uint32_t count, uint16_t port, const char *keys);
+
+/* A port where connections are made and nothing is ever said; closed by the caller. */
+int prom_rig_listen(uint16_t *port);
+
+/* How many batches the end of the pipeline takes in a turn: 0 holds the pipeline. */
+void prom_rig_set_room(struct prom_rig *rig, uint32_t room);
+
+/* Holds the pipeline and fills the outbox until the bench rests; prom_rig_set_room ends it. */
+void prom_rig_congest(struct prom_rig *rig);
+
 /* Drains, where it was started; closes; checks the books and that nothing is charged any more. */
 void prom_rig_close(struct prom_rig *rig);
 

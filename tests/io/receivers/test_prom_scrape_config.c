@@ -509,6 +509,20 @@ static void test_urls_are_written_as_prometheus_does(void **state)
               "http://h/metrics?z=1");
 }
 
+/* A job's parameters are for targets that say none of their own, and never take one away. */
+static void test_targets_parameters_come_before_the_jobs(void **state)
+{
+    (void)state;
+    check_url("params: {module: [usual, more], z: ['1']},"
+              "static_configs: [{targets: [h], labels: {__param_module: own}}]",
+              "http://h/metrics?module=own&module=more&z=1");
+    check_url("params: {module: ['']},"
+              "static_configs: [{targets: [h], labels: {__param_module: own}}]",
+              "http://h/metrics?module=own");
+    check_url("params: {module: ['']}, static_configs: [{targets: [h]}]",
+              "http://h/metrics?module=");
+}
+
 static void check_refused(const char *replacement, const char *label, const char *words)
 {
     char keys[512];
@@ -534,6 +548,39 @@ static void test_labels_that_say_nothing_are_refused(void **state)
     check_refused("0", "__scrape_interval__", "__scrape_interval__");
     check_refused("x", "__scrape_timeout__", "__scrape_timeout__");
     check_refused("2m", "__scrape_timeout__", "greater than");
+}
+
+/* Trying again would not help: not the same as a refusal of memory. */
+static void test_what_never_fits_is_bad(void **state)
+{
+    (void)state;
+    static char keys[4 * PROM_URL_MAX_BYTES];
+    static char yaml[4 * PROM_URL_MAX_BYTES + 64];
+    size_t len = (size_t)snprintf(keys, sizeof(keys),
+                                  "static_configs: [{targets: [h]}],"
+                                  "metrics_path: /");
+    memset(keys + len, 'p', PROM_URL_MAX_BYTES);
+    (void)snprintf(yaml, sizeof(yaml), "config: {scrape_configs: [{job_name: a, %s}]}\n", keys);
+    const struct prom_job *job = good(yaml);
+    assert_int_equal(arena_init(&arena, 65536, 1 << 20), 0);
+    assert_int_equal(prom_endpoint_make(job, job->groups.first, 0, &arena, &endpoint, &why),
+                     PROM_ENDPOINT_BAD);
+    assert_non_null(strstr(why, "URL"));
+    arena_fini(&arena);
+    close_text();
+    len = (size_t)snprintf(keys, sizeof(keys), "static_configs: [{targets: [h], labels: {");
+    for (uint32_t i = 0; i < PROM_GROUP_LABELS_MAX; i++) {
+        len += (size_t)snprintf(keys + len, sizeof(keys) - len, "l%u: v,", i);
+    }
+    (void)snprintf(keys + len, sizeof(keys) - len, "}}]");
+    (void)snprintf(yaml, sizeof(yaml), "config: {scrape_configs: [{job_name: a, %s}]}\n", keys);
+    job = good(yaml);
+    assert_int_equal(arena_init(&arena, 65536, 1 << 20), 0);
+    assert_int_equal(prom_endpoint_make(job, job->groups.first, 0, &arena, &endpoint, &why),
+                     PROM_ENDPOINT_BAD);
+    assert_non_null(strstr(why, "labels"));
+    arena_fini(&arena);
+    close_text();
 }
 
 static void test_small_arena_is_told(void **state)
@@ -570,7 +617,9 @@ int main(void)
         cmocka_unit_test(test_rules_make_the_target),
         cmocka_unit_test(test_rules_drop_targets),
         cmocka_unit_test(test_urls_are_written_as_prometheus_does),
+        cmocka_unit_test(test_targets_parameters_come_before_the_jobs),
         cmocka_unit_test(test_labels_that_say_nothing_are_refused),
+        cmocka_unit_test(test_what_never_fits_is_bad),
         cmocka_unit_test(test_small_arena_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

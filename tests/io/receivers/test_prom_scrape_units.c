@@ -139,6 +139,10 @@ static void test_locations_are_resolved(void **state)
     check_location("http://a", "z", "http://a/z");
     check_location("http://a", "/z", "http://a/z");
     check_location("http://a?b", "z", "http://a/z");
+    check_location(url, "?p=1#g", "http://a:80/x/y?p=1");
+    check_location("http://a/x/y#f?", "?p", "http://a/x/y?p");
+    check_location("http://a/x/", "?p=/", "http://a/x/?p=/");
+    check_location("http://a?b", "?p", "http://a/?p");
     check_location(url, "", NULL);
     check_location(url, "ftp://b/z", NULL);
     check_location(url, "file:///etc/passwd", NULL);
