@@ -314,6 +314,21 @@ static bool round_is_complete(const struct merge *merge)
     return has_any;
 }
 
+/*
+ * Where a source closed late the round before ended late, and this one begins there: windows of a
+ * series do not overlap. A clock that was set back is another matter, and times are left as told.
+ */
+static void settle_round_start(struct merge *merge)
+{
+    uint64_t last_end_ns = merge->last_end_unix_ns;
+    bool is_shortly_before = merge->round_start_unix_ns < last_end_ns &&
+                             last_end_ns - merge->round_start_unix_ns <= merge->interval_ns / 2;
+    if (is_shortly_before && last_end_ns < merge->round_end_unix_ns) {
+        merge->round_start_unix_ns = last_end_ns;
+    }
+    merge->last_end_unix_ns = merge->round_end_unix_ns;
+}
+
 bool merge_turn(struct merge *merge, uint32_t budget_count)
 {
     uint32_t taken_count = 0;
@@ -326,6 +341,7 @@ bool merge_turn(struct merge *merge, uint32_t budget_count)
             has_progress = has_progress || is_taken;
         }
         if (round_is_complete(merge)) {
+            settle_round_start(merge);
             merge->is_reading = true;
             merge->read_index = 0;
         }

@@ -92,6 +92,7 @@ struct merge {
     uint64_t interval_ns;
     uint64_t round_start_unix_ns;
     uint64_t round_end_unix_ns;
+    uint64_t last_end_unix_ns; /* of the round before; 0 for none */
     uint32_t round_index;
     uint32_t counter_expiry_rounds;
     uint32_t gauge_expiry_rounds;

@@ -541,6 +541,30 @@ static void test_finish_flushes_the_open_window_with_its_true_times(void **state
     close_house(&h);
 }
 
+static void test_windows_do_not_overlap_after_one_that_closed_late(void **state)
+{
+    (void)state;
+    static struct house h;
+    const uint64_t edge_ns = 4 * INTERVAL_NS;
+    const uint64_t late_ns = edge_ns + INTERVAL_NS / 4;
+    open_house(&h, &two_shards, 3 * INTERVAL_NS);
+    (void)seal_turn(&h.seals[0], edge_ns, edge_ns);
+    (void)seal_turn(&h.seals[1], late_ns, late_ns);
+    (void)merge_turn(&h.merge, 8);
+    assert_int_equal(h.merge.round_start_unix_ns, 3 * INTERVAL_NS);
+    assert_int_equal(h.merge.round_end_unix_ns, late_ns);
+    read_round(&h, &whole_results);
+
+    seal_all(&h, 5 * INTERVAL_NS);
+    assert_int_equal(h.merge.round_start_unix_ns, late_ns); /* the punctual shard's began before */
+    assert_int_equal(h.merge.round_end_unix_ns, 5 * INTERVAL_NS);
+    read_round(&h, &whole_results);
+    seal_all(&h, 6 * INTERVAL_NS);
+    assert_int_equal(h.merge.round_start_unix_ns, 5 * INTERVAL_NS);
+    read_round(&h, &whole_results);
+    close_house(&h);
+}
+
 static void test_many_series_come_and_go(void **state)
 {
     (void)state;
@@ -823,6 +847,7 @@ int main(void)
         cmocka_unit_test(test_idle_counter_and_gauge_repeat_until_they_expire),
         cmocka_unit_test(test_slow_reader_lengthens_the_window),
         cmocka_unit_test(test_finish_flushes_the_open_window_with_its_true_times),
+        cmocka_unit_test(test_windows_do_not_overlap_after_one_that_closed_late),
         cmocka_unit_test(test_many_series_come_and_go),
         cmocka_unit_test(test_the_limit_counts_a_series_once_whoever_sees_it),
         cmocka_unit_test(test_what_is_beyond_the_limit_of_all_shards_overflows_at_the_merge),
