@@ -406,8 +406,25 @@ static uint32_t otlp_offenders(struct receiver *receiver, struct receiver_offend
     return 0; /* nothing is aggregated here */
 }
 
+static uint32_t otlp_places(const struct receiver *receiver, struct receiver_place *out)
+{
+    const struct otlp_receiver *otlp =
+        (const struct otlp_receiver *)(const void *)receiver; /* its first member */
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < COUNT_OF(otlp->config.endpoints); i++) {
+        const struct otlp_endpoint *endpoint = &otlp->config.endpoints[i];
+        if (endpoint->is_enabled && !endpoint->is_path && !endpoint->is_shared) {
+            out[count] = (struct receiver_place){
+                .is_stream = true, .host = endpoint->host, .port = endpoint->port};
+            count++;
+        }
+    }
+    return count;
+}
+
 static const struct receiver_ops otlp_receiver_ops = {
     .type = "otlp",
+    .places = otlp_places,
     .link = otlp_link,
     .references = otlp_references,
     .join = otlp_join,

@@ -56,11 +56,24 @@ struct receiver_reference {
 };
 #define RECEIVER_REFERENCES_MAX 4
 
+/* Where one listens, as its settings say: a port of TCP or of UDP. */
+struct receiver_place {
+    bool is_stream;
+    struct slice host; /* borrowed from the receiver; empty: every address */
+    uint16_t port;     /* 0: one that the kernel picks */
+};
+#define RECEIVER_PLACES_MAX 8
+
 struct authenticator_set;
 struct receiver;
 
 struct receiver_ops {
     const char *type; /* config key: "statsd" */
+    /*
+     * Optional. Before open: its places, each once; `out` has room for RECEIVER_PLACES_MAX. Two
+     * receivers may not have the same, since the kernel would deal out to both. Returns how many.
+     */
+    uint32_t (*places)(const struct receiver *receiver, struct receiver_place *out);
     /*
      * Optional. Before open, and again with every reload: looks its extensions up, which live as
      * long as the graph. false: *missing names one that is not there, or is no server's.

@@ -437,8 +437,29 @@ struct statsd_shard *statsd_receiver_shard(struct receiver *receiver, uint32_t s
     return &statsd->shards[shard_index];
 }
 
+static uint32_t statsd_places(const struct receiver *receiver, struct receiver_place *out)
+{
+    _Static_assert(STATSD_LISTENERS_MAX <= RECEIVER_PLACES_MAX, "all of them have room");
+    const struct statsd_config *config =
+        &((const struct statsd_receiver *)(const void *)receiver)->config; /* its first member */
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < config->endpoint_count; i++) {
+        const struct statsd_endpoint *endpoint = &config->endpoints[i];
+        if (!statsd_transport_is_path(endpoint->transport)) {
+            out[count] = (struct receiver_place){
+                .is_stream = statsd_transport_is_stream(endpoint->transport),
+                .host = slice_of_text(endpoint->host),
+                .port = endpoint->port,
+            };
+            count++;
+        }
+    }
+    return count;
+}
+
 const struct receiver_ops statsd_receiver_ops = {
     .type = "statsd",
+    .places = statsd_places,
     .open = statsd_open,
     .connect = statsd_connect,
     .start = statsd_start,

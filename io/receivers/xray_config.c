@@ -166,3 +166,12 @@ void xray_config_fini(struct xray_config *config)
     arena_fini(&config->texts);
     *config = (struct xray_config){0};
 }
+
+struct receiver_place xray_endpoint_place(const struct xray_endpoint *endpoint, bool is_stream)
+{
+    return (struct receiver_place){
+        .is_stream = is_stream,
+        .host = slice_of_text(endpoint->host),
+        .port = endpoint->port,
+    };
+}

@@ -14,6 +14,7 @@
 #include "core/base/arena.h"
 #include "core/base/defs.h"
 #include "core/engine/config.h"
+#include "io/receivers/receiver.h"
 
 struct xray_endpoint {
     const char *text; /* as in the configuration */
@@ -55,3 +56,6 @@ WEIR_MUST_USE int xray_config_read_proxy(struct config_reader *r, struct xray_co
 
 /* Idempotent. */
 void xray_config_fini(struct xray_config *config);
+
+/* The host borrows from the settings. */
+struct receiver_place xray_endpoint_place(const struct xray_endpoint *endpoint, bool is_stream);

@@ -114,8 +114,17 @@ static uint32_t extension_offenders(struct receiver *receiver, struct receiver_o
     return 0; /* nor series */
 }
 
+static uint32_t extension_places(const struct receiver *receiver, struct receiver_place *out)
+{
+    const struct xray_config *config =
+        &((const struct xray_proxy_extension *)(const void *)receiver)->config; /* first member */
+    out[0] = xray_endpoint_place(&config->proxy.endpoint, true);
+    return 1;
+}
+
 static const struct receiver_ops extension_ops = {
     .type = "awsproxy",
+    .places = extension_places,
     .open = extension_open,
     .connect = extension_connect,
     .start = extension_start,

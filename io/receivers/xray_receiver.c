@@ -282,8 +282,18 @@ struct xray_proxy *xray_receiver_proxy(struct receiver *receiver)
     return &of(receiver)->proxy.proxy;
 }
 
+static uint32_t xray_places(const struct receiver *receiver, struct receiver_place *out)
+{
+    const struct xray_config *config =
+        &((const struct xray_receiver *)(const void *)receiver)->config; /* its first member */
+    out[0] = xray_endpoint_place(&config->endpoint, false);
+    out[1] = xray_endpoint_place(&config->proxy.endpoint, true);
+    return 2;
+}
+
 static const struct receiver_ops xray_receiver_ops = {
     .type = "awsxray",
+    .places = xray_places,
     .open = xray_open,
     .connect = xray_connect,
     .start = xray_start,

@@ -108,6 +108,50 @@ def test_validate_strict_turns_warnings_into_errors(write):
     assert run_command("validate", "--strict", "--config", path).returncode == BAD_CONFIG
 
 
+@pytest.mark.parametrize("first,second,said", [
+    ({"endpoint": "127.0.0.1:8125"}, {"endpoint": "localhost:8125"}, "UDP port 8125"),
+    ({"endpoint": "127.0.0.1:8125"}, {"endpoint": "0.0.0.0:8125"}, "UDP port 8125"),
+    ({"endpoint": "[::1]:8125"}, {"endpoint": "[::]:8125"}, "UDP port 8125"),
+    ({"transport": "tcp"}, {"endpoint": ":8125", "transport": "tcp"}, "TCP port 8125"),
+    ({"endpoint": "127.0.0.1:8125"},
+     {"listeners": [{"endpoint": "127.0.0.1:8126"}, {"endpoint": "127.0.0.1:8125"}]},
+     "UDP port 8125"),
+    ({}, {"endpoint": "127.0.0.1:8125", "transport": "tcp"}, None),
+    ({}, {"endpoint": "127.0.0.2:8125"}, None),
+    ({"endpoint": "0.0.0.0:8125"}, {"endpoint": "[::1]:8125"}, None),
+    ({"endpoint": "127.0.0.1:0"}, {"endpoint": "127.0.0.1:0"}, None),
+])
+def test_two_receivers_may_not_listen_in_one_place(write, first, second, said):
+    settings = config({"statsd": first, "statsd/2": second}, {"debug": {}})
+    result = run_command("validate", "--config", write(settings))
+    assert (result.returncode == OK) == (said is None), result.stderr
+    if said is not None:
+        assert f"error: 'statsd/2' listens on {said}" in result.stderr
+        assert "where 'statsd' does" in result.stderr
+
+
+def test_places_are_those_of_receivers_in_pipelines_and_of_extensions(write):
+    receiver = {"endpoint": "127.0.0.1:2000", "proxy_server": {"endpoint": "127.0.0.1:2000"}}
+    grpc = {"protocols": {"grpc": {"endpoint": "127.0.0.1:4317"}}}
+    both = {"protocols": {"http": {"endpoint": "127.0.0.1:4317"},
+                          "grpc": {"endpoint": "127.0.0.1:4317"}}}
+    settings = {
+        "receivers": {"awsxray": receiver, "otlp": grpc, "otlp/2": both, "otlp/idle": both},
+        "extensions": {"awsproxy": {"endpoint": "127.0.0.1:2000"}},
+        "exporters": {"debug": {}},
+        "service": {"extensions": ["awsproxy"], "pipelines": {
+            "traces": {"receivers": ["awsxray", "otlp", "otlp/2"], "exporters": ["debug"]}}},
+    }
+    result = run_command("validate", "--config", write(settings))
+    assert result.returncode == BAD_CONFIG
+    assert "'otlp/2' listens on TCP port 4317 of '127.0.0.1', where 'otlp' does" in result.stderr
+    assert "'awsproxy' listens on TCP port 2000 of '127.0.0.1', where 'awsxray'" in result.stderr
+    assert result.stderr.count("error:") == 2  # who is in no pipeline does not listen
+    settings["service"]["extensions"] = []
+    settings["service"]["pipelines"]["traces"]["receivers"] = ["awsxray", "otlp/2"]
+    assert run_command("validate", "--config", write(settings)).returncode == OK
+
+
 def test_run_with_a_bad_file_exits_78(write):
     result = run_command("run", "--config", write({"receivers": {}}))
     assert result.returncode == BAD_CONFIG

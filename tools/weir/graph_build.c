@@ -19,6 +19,7 @@
 #include "tools/weir/config_print.h"
 #include "tools/weir/graph_auth.h"
 #include "tools/weir/graph_links.h"
+#include "tools/weir/graph_places.h"
 
 static void tree_release(struct graph_tree *tree)
 {
@@ -487,6 +488,8 @@ static int build(struct graph *graph, struct config_report *report,
     err = err != 0 ? err : auth_err;
     int references_err = graph_check_references(graph, report);
     err = err != 0 ? err : references_err;
+    int places_err = graph_check_places(graph, report);
+    err = err != 0 ? err : places_err;
     int pipelines_err = build_pipelines(graph, report);
     return err != 0 ? err : pipelines_err;
 }
