@@ -6,6 +6,7 @@
 #include "bench/otlp/otlp_load.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -120,6 +121,11 @@ void otlp_load_done(struct otlp_load *load, const struct otlp_request *request,
     tally->outcome_counts[outcome]++;
     if (outcome == OTLP_OUTCOME_OK) {
         load->fates[request->body_index].acked_count++;
+        if (load->options.times != NULL) {
+            /* Lines that are missing show as a smaller count. */
+            (void)fprintf(load->options.times, "%" PRIu64 " %" PRIu64 "\n",
+                          request->scheduled_mono_ns, now_ns);
+        }
         if (request->scheduled_mono_ns >= load->phase_first_mono_ns) {
             latency_record(&tally->latency, now_ns - request->scheduled_mono_ns);
         }

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "bench/load_address.h"
 #include "bench/otlp/latency.h"
@@ -63,6 +64,7 @@ struct otlp_load_options {
     uint32_t stream_count; /* in flight per connection; 1 for the others but gRPC */
     bool resends;          /* refused and unanswered requests are sent again */
     uint64_t resend_ms;    /* after so long */
+    FILE *times;           /* borrowed; a line for each good answer: due, came; NULL: none */
 };
 
 /* The first that is reached ends the phase. */

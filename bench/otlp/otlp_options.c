@@ -98,6 +98,8 @@ static const struct option_row option_rows[] = {
     {"server-log", OPTION_TEXT, FIELD(server_log), 0, 0, "file for the server's output"},
     {"server-cgroup", OPTION_TEXT, FIELD(server_cgroup), 0, 0,
      "directory of a cgroup that the server is put into, to read its peak"},
+    {"times", OPTION_TEXT, FIELD(times), 0, 0,
+     "file: when each good answer was due and when it came, ns of the monotonic clock"},
 };
 
 static const struct option_table otlp_option_table = {

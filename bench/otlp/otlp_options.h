@@ -38,6 +38,7 @@ struct otlp_options {
     const char *bench_cpus;
     const char *server_log;
     const char *server_cgroup;
+    const char *times;    /* file; NULL: none */
     char *const *command; /* after `--`; NULL where there is none */
     uint32_t connection_count;
     uint32_t stream_count;

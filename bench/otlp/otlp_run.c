@@ -17,11 +17,13 @@
 #include "bench/http_get.h"
 #include "bench/proc_clock.h"
 #include "bench/server_process.h"
+#include "core/base/fault.h"
 #include "core/base/mem.h"
 
 #define RUN_READY_MS 20000u
 #define RUN_STOP_MS 60000u
 #define RUN_POLL_MS 20u
+#define RUN_TIMES_BYTES 1048576u
 #define RUN_SECOND_NS UINT64_C(1000000000)
 #define RUN_SELF "sink"
 
@@ -42,6 +44,7 @@ struct run {
     struct server_process server;
     struct run_sink main_sink;
     struct run_sink second_sink;
+    FILE *times; /* NULL: nobody asked */
     bool has_load;
 };
 
@@ -332,7 +335,25 @@ static void run_fini(struct run *run)
     if (run->has_load) {
         otlp_load_fini(&run->load);
     }
+    if (run->times != NULL) {
+        (void)fclose(run->times); /* lines that are missing show as a smaller count */
+    }
     otlp_corpus_fini(&run->corpus);
+}
+
+/* Written in large pieces, so that it hardly disturbs what it tells of. */
+static int run_open_times(struct run *run)
+{
+    if (run->o->times == NULL) {
+        return 0;
+    }
+    run->times = fopen(run->o->times, "w");
+    if (run->times == NULL || setvbuf(run->times, NULL, _IOFBF, RUN_TIMES_BYTES) != 0) {
+        const int err = -errno;
+        (void)fprintf(stderr, "weir-bench: --times %s: %s\n", run->o->times, fault_text(err));
+        return err;
+    }
+    return 0;
 }
 
 static int run_init_load(struct run *run)
@@ -345,8 +366,9 @@ static int run_init_load(struct run *run)
         .resends = o->resends != 0,
         .resend_ms = o->resend_ms,
     };
-    int err = 0;
-    if (strcmp(o->target, RUN_SELF) != 0) {
+    int err = run_open_times(run);
+    options.times = run->times;
+    if (err == 0 && strcmp(o->target, RUN_SELF) != 0) {
         err = load_address_parse(o->target, &options.target);
     }
     if (err == 0) {

@@ -10,7 +10,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/otlp/otlp_report.h"
 #include "bench/otlp/otlp_run.h"
@@ -107,6 +111,34 @@ static void test_a_delay_shows_in_the_latency(void **state)
     o.protocol = OTLP_PROTOCOL_HTTP;
     check_exact(&o);
     assert_true(latency_quantile_ns(&result->tallies[OTLP_PHASE_MAIN].latency, 0) >= 30000000);
+}
+
+static void test_times_are_written_for_each_answer(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/weir-times-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    struct otlp_options o = base_options(OTLP_PROTOCOL_GRPC);
+    o.times = path;
+    o.delay_ms = 5;
+    check_exact(&o);
+    FILE *file = fdopen(fd, "r");
+    assert_non_null(file);
+    uint32_t count = 0;
+    uint64_t due_ns = 0;
+    uint64_t came_ns = 0;
+    while (fscanf(file, "%" SCNu64 " %" SCNu64 "\n", &due_ns, &came_ns) == 2) {
+        assert_in_range(came_ns - due_ns, 5000000, UINT64_C(10000000000));
+        count++;
+    }
+    assert_true(feof(file));
+    assert_int_equal(count, 200);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(unlink(path), 0);
+
+    o.times = "/nowhere/times";
+    assert_int_equal(otlp_run(&o, &cancel, result), -ENOENT);
 }
 
 static void test_a_rate_is_kept_and_latency_counts_from_the_schedule(void **state)
@@ -234,6 +266,7 @@ int main(void)
         cmocka_unit_test(test_http_balances),
         cmocka_unit_test(test_large_bodies_balance),
         cmocka_unit_test(test_a_delay_shows_in_the_latency),
+        cmocka_unit_test(test_times_are_written_for_each_answer),
         cmocka_unit_test(test_a_rate_is_kept_and_latency_counts_from_the_schedule),
         cmocka_unit_test(test_trouble_passes_without_a_loss),
         cmocka_unit_test(test_a_run_survives_any_failed_allocation),

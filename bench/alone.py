@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""alone - which answers met no other process of the machine, and how long those took.
+
+On a machine with other work on it a latency's tail is as much the machine's as the server's. While
+a row runs, the kernel notes who gets the CPUs (its scheduler's events, in an instance of tracefs of
+our own; that takes root). Spans in which somebody else held a CPU are laid over the answers' times:
+an answer is left out if it met such a span, or an answer that began in one and so waited in the
+same queue. What the host of a virtual machine takes is not seen, and stays in.
+"""
+import bisect
+import collections
+import os
+import pathlib
+import re
+import sys
+
+TRACING = pathlib.Path("/sys/kernel/tracing")
+# Threads that are part of what is measured: ours, and the kernel's where it works for sockets.
+OURS = ("shard-", "egress-", "weir", "swapper/", "ksoftirqd/", "<idle>")
+# Who is there for no longer is not what makes a tail.
+SHORT_NS = 50_000
+BUFFER_KB = 65536  # for each CPU: more than a minute
+
+EVENT = re.compile(r"\s*(.+)-(\d+)\s+\[(\d+)\]\s+\S+\s+(\d+)\.(\d+): (sched_\w+): (.*)")
+SWITCH = re.compile(r"prev_comm=.+ prev_pid=\d+ .*==> next_comm=(.+) next_pid=(\d+)")
+WAKEUP = re.compile(r"comm=(.+) pid=(\d+) .*target_cpu=(\d+)")
+
+
+class Recorder:
+    """The scheduler's events while the block runs; their text is in `text` afterwards."""
+
+    def __init__(self):
+        self.folder = TRACING / "instances" / f"weir-bench-{os.getpid()}"
+        self.text = ""
+
+    def __enter__(self):
+        try:
+            self.folder.mkdir()
+            (self.folder / "trace_clock").write_text("mono")
+            (self.folder / "buffer_size_kb").write_text(str(BUFFER_KB))
+            for event in ("sched_switch", "sched_wakeup"):
+                (self.folder / "events" / "sched" / event / "enable").write_text("1")
+        except OSError as error:
+            sys.exit(f"--alone: the scheduler's events cannot be recorded: {error}\n"
+                     f"It takes root, and tracefs: mount -t tracefs nodev {TRACING}")
+        return self
+
+    def __exit__(self, *_):
+        (self.folder / "tracing_on").write_text("0")
+        self.text = (self.folder / "trace").read_text(errors="replace")
+        self.folder.rmdir()
+
+
+def others_spans(lines):
+    """(begin, end, who) of everybody else on a CPU, in ns; and the span that was recorded."""
+    running, woken, seen, spans = {}, {}, {}, []
+    first = last = None
+    for line in lines:
+        found = EVENT.match(line)
+        if not found:
+            continue
+        name, pid, cpu, seconds, fraction, event, rest = found.groups()
+        now = int(seconds) * 10**9 + int(fraction.ljust(9, "0"))
+        first, last = first or now, now
+        if event == "sched_wakeup":
+            who = WAKEUP.match(rest)
+            woken[who.group(2)] = now
+        else:
+            # Some kernels do not tell who an idle CPU was given to: then since it was woken.
+            if not name.startswith(OURS):
+                begin = running.get(cpu) or max(woken.get(pid, 0), seen.get(cpu, now))
+                spans.append((begin, now, name))
+            following = SWITCH.match(rest).group(1)
+            running[cpu] = None if following.startswith(OURS) else now
+        seen[cpu] = now
+    return spans, (first, last)
+
+
+def merge(spans):
+    out = []
+    for begin, end in sorted(spans):
+        if out and begin <= out[-1][1]:
+            out[-1][1] = max(out[-1][1], end)
+        else:
+            out.append([begin, end])
+    return out
+
+
+def left_out(answers, spans):
+    """Of each answer (due, came): did it meet one of the spans, or one that waited in them?"""
+    is_out = [False] * len(answers)
+    spans = merge([span[:2] for span in spans if span[1] - span[0] > SHORT_NS])
+    while True:
+        begins = [span[0] for span in spans]
+        waited = []
+        for i, (due, came) in enumerate(answers):
+            at = bisect.bisect_right(begins, came) - 1
+            if is_out[i] or at < 0 or spans[at][1] < due:
+                continue
+            is_out[i] = True
+            if due >= spans[at][0]:
+                waited.append((due, came))
+        if not waited:
+            return is_out
+        spans = merge([tuple(span) for span in spans] + waited)
+
+
+def quantile_ms(durations, share):
+    ordered = sorted(durations)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] / 1e6 if ordered else 0.0
+
+
+def judge(trace, times):
+    """Figures of one run from the events' text and the lines of `weir-bench --times`."""
+    spans, (first, last) = others_spans(trace.splitlines())
+    answers = [tuple(map(int, line.split())) for line in times.splitlines()]
+    answers = sorted(a for a in answers if first is not None and first < a[0] and a[1] < last)
+    is_out = left_out(answers, spans)
+    all_ns = [came - due for due, came in answers]
+    alone_ns = [ns for ns, out in zip(all_ns, is_out) if not out]
+    held = collections.Counter()
+    for begin, end, who in spans:
+        held[who] += (end - begin) / 1e6
+    return {
+        "alone_share": len(alone_ns) / max(1, len(all_ns)),
+        "all_ms": [quantile_ms(all_ns, q) for q in (0.5, 0.99, 0.999)],
+        "alone_ms": [quantile_ms(alone_ns, q) for q in (0.5, 0.99, 0.999)],
+        "others": {who: round(ms, 1) for who, ms in held.most_common(3)},
+    }
