@@ -38,7 +38,7 @@ class Recorder:
             self.folder.mkdir()
             (self.folder / "trace_clock").write_text("mono")
             (self.folder / "buffer_size_kb").write_text(str(BUFFER_KB))
-            for event in ("sched_switch", "sched_wakeup"):
+            for event in ("sched_switch", "sched_waking", "sched_wakeup"):
                 (self.folder / "events" / "sched" / event / "enable").write_text("1")
         except OSError as error:
             sys.exit(f"--alone: the scheduler's events cannot be recorded: {error}\n"
@@ -52,8 +52,13 @@ class Recorder:
 
 
 def others_spans(lines):
-    """(begin, end, who) of everybody else on a CPU, in ns; and the span that was recorded."""
-    running, woken, seen, spans = {}, {}, {}, []
+    """(begin, end, who) of everybody else on a CPU, in ns; and the span that was recorded.
+
+    Not every change is told: some kernels keep quiet about who an idle CPU was given to, or who
+    gave one up. Whoever is seen on a CPU came at the latest when it was woken, and is gone when
+    somebody else is seen there.
+    """
+    holding, woken, seen, spans = {}, {}, {}, []
     first = last = None
     for line in lines:
         found = EVENT.match(line)
@@ -62,16 +67,18 @@ def others_spans(lines):
         name, pid, cpu, seconds, fraction, event, rest = found.groups()
         now = int(seconds) * 10**9 + int(fraction.ljust(9, "0"))
         first, last = first or now, now
+        if cpu in holding and holding[cpu][1] != name:
+            spans.append((holding[cpu][0], now, holding.pop(cpu)[1]))
+        if cpu not in holding and not name.startswith(OURS):
+            holding[cpu] = (max(woken.get(pid, 0), seen.get(cpu, now)), name)
         if event == "sched_wakeup":
-            who = WAKEUP.match(rest)
-            woken[who.group(2)] = now
-        else:
-            # Some kernels do not tell who an idle CPU was given to: then since it was woken.
-            if not name.startswith(OURS):
-                begin = running.get(cpu) or max(woken.get(pid, 0), seen.get(cpu, now))
-                spans.append((begin, now, name))
+            woken[WAKEUP.match(rest).group(2)] = now
+        elif event == "sched_switch":
             following = SWITCH.match(rest).group(1)
-            running[cpu] = None if following.startswith(OURS) else now
+            if cpu in holding:
+                spans.append((holding[cpu][0], now, holding.pop(cpu)[1]))
+            if not following.startswith(OURS):
+                holding[cpu] = (now, following)
         seen[cpu] = now
     return spans, (first, last)
 

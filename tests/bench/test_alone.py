@@ -53,6 +53,15 @@ class AloneTest(unittest.TestCase):
         ])
         self.assertEqual(spans, [(1004 * MS, 1006 * MS, "some agent-x")])
 
+    def test_a_span_whose_end_was_not_told_ends_when_somebody_else_is_seen(self):
+        spans, _ = alone.others_spans([
+            switch(1, 1000, SHARD, AGENT),
+            switch(0, 1002, BENCH, ("swapper/0", 0)),
+            wakeup(1, 1005, SHARD),
+            switch(1, 1009, SHARD, IDLE),
+        ])
+        self.assertEqual(spans, [(1000 * MS, 1005 * MS, "some agent-x")])
+
     def test_who_met_a_span_or_waited_behind_one_is_left_out(self):
         spans = [(100 * MS, 104 * MS, "x"), (200 * MS, 200 * MS + 50_000, "short")]
         answers = [
