@@ -5,10 +5,13 @@ On a machine with other work on it a latency's tail is as much the machine's as 
 a row runs, the kernel notes who gets the CPUs (its scheduler's events, in an instance of tracefs of
 our own; that takes root). Spans in which somebody else held a CPU are laid over the answers' times:
 an answer is left out if it met such a span, or an answer that began in one and so waited in the
-same queue. What the host of a virtual machine takes is not seen, and stays in.
+same queue. What the host of a virtual machine takes is not seen, and stays in. A slow answer meets
+a span more easily than a quick one; with a few spans per second that moves little, but for that
+reason the figures of all answers stand beside these.
 """
 import bisect
 import collections
+import contextlib
 import os
 import pathlib
 import re
@@ -41,6 +44,8 @@ class Recorder:
             for event in ("sched_switch", "sched_waking", "sched_wakeup"):
                 (self.folder / "events" / "sched" / event / "enable").write_text("1")
         except OSError as error:
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()  # it may not have come so far
             sys.exit(f"--alone: the scheduler's events cannot be recorded: {error}\n"
                      f"It takes root, and tracefs: mount -t tracefs nodev {TRACING}")
         return self
@@ -120,8 +125,8 @@ def quantile_ms(durations, share):
 def judge(trace, times):
     """Figures of one run from the events' text and the lines of `weir-bench --times`."""
     spans, (first, last) = others_spans(trace.splitlines())
-    answers = [tuple(map(int, line.split())) for line in times.splitlines()]
-    answers = sorted(a for a in answers if first is not None and first < a[0] and a[1] < last)
+    whole = [tuple(map(int, line.split())) for line in times.splitlines()]
+    answers = sorted(a for a in whole if first is not None and first < a[0] and a[1] < last)
     is_out = left_out(answers, spans)
     all_ns = [came - due for due, came in answers]
     alone_ns = [ns for ns, out in zip(all_ns, is_out) if not out]
@@ -129,6 +134,8 @@ def judge(trace, times):
     for begin, end, who in spans:
         held[who] += (end - begin) / 1e6
     return {
+        # Well below 1 where the buffer was too small for the run: its beginning is gone then.
+        "seen_share": len(answers) / max(1, len(whole)),
         "alone_share": len(alone_ns) / max(1, len(all_ns)),
         "all_ms": [quantile_ms(all_ns, q) for q in (0.5, 0.99, 0.999)],
         "alone_ms": [quantile_ms(alone_ns, q) for q in (0.5, 0.99, 0.999)],

@@ -83,6 +83,7 @@ class AloneTest(unittest.TestCase):
         times += [(i * 1000 * MS + 100 * MS, i * 1000 * MS + 101 * MS) for i in range(1, 9)]
         times += [(2005 * MS, 2025 * MS)]
         judged = alone.judge(trace, "".join(f"{due} {came}\n" for due, came in times))
+        self.assertAlmostEqual(judged["seen_share"], 9 / 10)
         self.assertAlmostEqual(judged["alone_share"], 8 / 9)
         self.assertEqual(judged["all_ms"], [1.0, 20.0, 20.0])
         self.assertEqual(judged["alone_ms"], [1.0, 1.0, 1.0])
