@@ -10,6 +10,7 @@
 
 #include "core/base/clock.h"
 #include "exporters/exporter_bounds.h"
+#include "exporters/line_piece.h"
 #include "io/loop.h"
 
 /* Written in one turn, at most: 256 KiB. */
@@ -22,7 +23,7 @@ static int write_piece(int fd, const uint8_t *bytes, size_t len, size_t *written
     if (poll(&ready, 1, 0) == 0) {
         return -EAGAIN;
     }
-    ssize_t n = write(fd, bytes, len < DEBUG_WRITE_BYTES ? len : DEBUG_WRITE_BYTES);
+    ssize_t n = write(fd, bytes, line_piece_bytes(slice_of(bytes, len)));
     if (n < 0) {
         return errno == EINTR ? -EAGAIN : -errno;
     }

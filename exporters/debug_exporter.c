@@ -26,11 +26,12 @@
 #include "exporters/answers.h"
 #include "exporters/debug_text.h"
 #include "exporters/exporter_bounds.h"
+#include "exporters/line_piece.h"
 #include "io/loop.h"
 
 #define OUTPUT_MODE 0644
 #define SUMMARY_MAX_BYTES 256
-/* Pieces of DEBUG_WRITE_BYTES for one output in one turn: 1 MiB. */
+/* Pieces of LINE_PIECE_MAX_BYTES for one output in one turn: 1 MiB. */
 #define PIECES_PER_TURN 256
 
 /* What a summary calls things. */
@@ -112,9 +113,8 @@ static int write_output(struct debug_output *output, struct slice text)
         if (poll(&ready, 1, 0) == 0) {
             return -EAGAIN;
         }
-        size_t left = text.len - output->written_offset;
-        ssize_t n = write(output->fd, text.ptr + output->written_offset,
-                          left < DEBUG_WRITE_BYTES ? left : DEBUG_WRITE_BYTES);
+        struct slice left = slice_from(text, output->written_offset);
+        ssize_t n = write(output->fd, left.ptr, line_piece_bytes(left));
         if (n < 0 && errno != EINTR) {
             return -errno;
         }

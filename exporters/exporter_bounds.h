@@ -37,8 +37,8 @@
 #define FILE_PATH_MAX_BYTES 4096
 /* Old files removed per rotation; each costs one look through the directory. */
 #define FILE_PRUNE_MAX 16
-/* A pipe that is ready takes this much without blocking (PIPE_BUF). */
-#define DEBUG_WRITE_BYTES 4096
+/* One write to standard output or error; a pipe that is ready takes PIPE_BUF without blocking. */
+#define LINE_PIECE_MAX_BYTES 4096
 #define DEBUG_RETRY_MS 50
 #define DEBUG_OUTPUTS_MAX 8
 

@@ -19,12 +19,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "codecs/otlp_json.h"
 #include "core/base/mem.h"
 #include "core/otlp/proto/collector_metrics.pb-c.h"
 #include "exporters/awsemf_lines.h"
+#include "exporters/exporter_bounds.h"
 #include "tests/support/exporter_rig.h"
 #include "tests/support/logs_service.h"
 #include "tests/support/loop_fixture.h"
@@ -325,6 +327,36 @@ static void test_a_slow_reader_holds_the_lines_and_loses_none(void **state)
     assert_int_equal(close(ends[0]) | close(ends[1]), 0);
 }
 
+/* Each write is a packet of its own here; what others write between two cuts no line. */
+static void test_a_write_ends_where_a_line_ends(void **state)
+{
+    enum { LINES = 1000, LINE_BYTES = 37 };
+    struct awsemf_lines lines;
+    static char packet[2 * LINE_PIECE_MAX_BYTES];
+    int ends[2];
+    size_t used_bytes = 0;
+    lines_seen = (struct line_test){0};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends),
+                     0);
+    awsemf_lines_init(&lines, *state, ends[1]);
+    fill_block(0, 'a', (size_t)LINES * LINE_BYTES);
+    for (size_t i = LINE_BYTES - 1; i < (size_t)LINES * LINE_BYTES; i += LINE_BYTES) {
+        lines_seen.blocks[0].text.ptr[i] = '\n';
+    }
+    assert_int_equal(awsemf_lines_write(&lines, &lines_seen.blocks[0]), 0);
+    while (used_bytes < (size_t)LINES * LINE_BYTES) {
+        assert_true(loop_turn(*state, CLOCK_NS_PER_MS) >= 0);
+        ssize_t n = read(ends[0], packet, sizeof(packet));
+        assert_true(n > 0 || errno == EAGAIN);
+        assert_true(n <= 0 || (n <= LINE_PIECE_MAX_BYTES && packet[n - 1] == '\n'));
+        used_bytes += n > 0 ? (size_t)n : 0;
+    }
+    loop_fixture_until(*state, &lines_seen.done_count);
+    assert_int_equal(lines_seen.err, 0);
+    bytes_fini(&lines_seen.blocks[0].text);
+    assert_int_equal(close(ends[0]) | close(ends[1]), 0);
+}
+
 static void test_a_block_given_up_inside_a_line_ends_the_line(void **state)
 {
     struct awsemf_lines lines;
@@ -434,6 +466,7 @@ static int run_group(const char *name)
         LOOP_TEST(test_stale_points_cost_their_neighbours_nothing),
         LOOP_TEST(test_stdout_gets_a_line_per_document),
         LOOP_TEST(test_a_slow_reader_holds_the_lines_and_loses_none),
+        LOOP_TEST(test_a_write_ends_where_a_line_ends),
         LOOP_TEST(test_a_block_given_up_inside_a_line_ends_the_line),
         LOOP_TEST(test_an_output_that_is_closed_fails_the_block),
         LOOP_TEST(test_an_empty_section_is_enough),
