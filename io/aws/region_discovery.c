@@ -64,7 +64,8 @@ static void fail(struct region_discovery *d)
     d->backoff_ns = is_news ? BACKOFF_FIRST_NS : d->backoff_ns * 2;
     d->backoff_ns = d->backoff_ns < BACKOFF_MAX_NS ? d->backoff_ns : BACKOFF_MAX_NS;
     if (is_news) {
-        log_error("aws_region_unknown", LOG_TEXT("reason", d->why));
+        /* A warning: what cannot do without ends weir, and says so itself. */
+        log_warn("aws_region_unknown", LOG_TEXT("reason", d->why));
     }
     uint64_t due_mono_ns = loop_now_mono_ns(d->loop) + d->backoff_ns;
     bool is_armed = loop_timer_arm(d->loop, &d->timer, due_mono_ns) == 0;

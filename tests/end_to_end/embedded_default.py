@@ -2,11 +2,15 @@
 """Run inside a network namespace: embedded_default.py BINARY starts weir without any configuration.
 
 A counter sent over UDP and over TCP must stand on 8889; 8888, 13133 and `weir health` must answer.
+There is no AWS, which is a warning and no error.
 """
 
+import json
+import os
 import socket
 import subprocess
 import sys
+import tempfile
 
 from weir_process import fetch, fetch_status, wait_until
 
@@ -24,9 +28,19 @@ def is_shown():
                line.split()[-1] == "42" for line in page.splitlines())
 
 
+def check_log(log):
+    log.seek(0)
+    entries = [json.loads(line) for line in log]
+    assert not [entry for entry in entries if entry["level"] == "error"], entries
+    warnings = [entry["event"] for entry in entries if entry["level"] == "warn"]
+    assert warnings == ["aws_region_unknown"], entries
+
+
 def main(binary):
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    weir = subprocess.Popen([binary])
+    env = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    log = tempfile.TemporaryFile("w+")
+    weir = subprocess.Popen([binary], stderr=log, env=env)
     try:
         wait_until(lambda: weir.poll() is not None or
                    fetch_status("http://localhost:13133/")[0] == 200, what="health")
@@ -38,6 +52,7 @@ def main(binary):
         weir.terminate()
         assert weir.wait(30) == 0
         assert subprocess.run([binary, "health"], check=False).returncode == 3
+        check_log(log)
     finally:
         weir.kill()
 
