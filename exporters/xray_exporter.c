@@ -150,7 +150,6 @@ static int xray_send(struct sender *sender, struct send_slot *send)
     xray_docs_restart(&slot->docs);
     slot->job.docs = &slot->docs;
     slot->job.on_done = job_on_done;
-    slot->job.is_retry = send->attempt_count > 1;
     slot->job.timeout_ms =
         timeout_ns / CLOCK_NS_PER_MS + (timeout_ns % CLOCK_NS_PER_MS != 0 ? 1 : 0);
     return xray_put_start(&exporter->put, &slot->job);
@@ -167,6 +166,7 @@ static void xray_cancel(struct sender *sender, struct send_slot *send)
 static const struct sender_ops xray_sender_ops = {
     .send = xray_send,
     .cancel = xray_cancel,
+    .counts_requests = true,
 };
 
 /* --- the ops ---------------------------------------------------------------------------------- */

@@ -45,6 +45,7 @@ struct xray_doc {
     uint64_t item_index; /* of its span in the batch; a span may have two documents */
     enum xray_doc_state state;
     enum xray_doc_why why;
+    bool was_sent;       /* once at least */
     bool is_unknown;     /* it was sent, and no answer came */
     uint8_t company_max; /* documents of a request that has it; 0: XRAY_PUT_DOCUMENTS_MAX */
 };

@@ -112,28 +112,22 @@ static void write_headers(struct xray_request *request, uint64_t now_unix_ns)
                                               .value = slice_of(request->timestamp, (size_t)len)};
 }
 
-/* Does it carry documents again whose fate nobody knows? Then it is counted, once. */
-static void count_repeats(struct xray_request *request)
-{
-    bool is_repeat = false;
-    for (size_t i = 0; i < request->doc_count; i++) {
-        is_repeat = is_repeat || request->docs[i]->is_unknown;
-        request->docs[i]->is_unknown = false;
-    }
-    counter_add(&request->put->stats->requests_repeated_unknown, is_repeat ? 1 : 0);
-}
-
-/* The first request of an attempt is counted where the attempt is. */
+/* One that carries documents again is sent again; of some it may be unknown what became of them. */
 static void count_request(struct xray_request *request)
 {
-    struct xray_job *job = request->job;
     struct exporter_stats *stats = request->put->stats;
-    uint64_t more = job->sent_count > 0 ? 1 : 0;
-    counter_add(&stats->requests_sent, more);
-    counter_add(&stats->requests_retried, job->is_retry ? more : 0);
+    bool is_again = false;
+    bool is_unknown = false;
+    for (size_t i = 0; i < request->doc_count; i++) {
+        struct xray_doc *doc = request->docs[i];
+        is_again = is_again || doc->was_sent;
+        is_unknown = is_unknown || doc->is_unknown;
+        doc->is_unknown = false;
+    }
+    counter_add(&stats->requests_sent, 1);
+    counter_add(&stats->requests_retried, is_again ? 1 : 0);
+    counter_add(&stats->requests_repeated_unknown, is_unknown ? 1 : 0);
     counter_add(&stats->request_bytes, request->body_bytes);
-    job->sent_count++;
-    count_repeats(request);
 }
 
 static void xray_put_on_done(struct aws_request *aws, const struct aws_answer *answer);
@@ -272,10 +266,13 @@ static void read_unprocessed(struct xray_request *request, struct slice body)
     xray_telemetry_count_sent(put->events, request->doc_count, rejected_count);
 }
 
-static void mark_unknown(struct xray_request *request)
+/* What left this machine, and of that what nobody answered. */
+static void mark_sent(struct xray_request *request, bool was_sent, bool was_answered)
 {
     for (size_t i = 0; i < request->doc_count; i++) {
-        request->docs[i]->is_unknown = true;
+        struct xray_doc *doc = request->docs[i];
+        doc->was_sent = doc->was_sent || was_sent;
+        doc->is_unknown = was_sent && !was_answered;
     }
 }
 
@@ -319,9 +316,6 @@ static void take_failure(struct xray_request *request, const struct aws_answer *
     if (answer->outcome == AWS_PERMANENT) {
         set_states(request, XRAY_DOC_REJECTED);
         return;
-    }
-    if (!answer->was_answered && answer->was_sent) {
-        mark_unknown(request);
     }
     job->retry_after_ms =
         retry_after_ms > job->retry_after_ms ? retry_after_ms : job->retry_after_ms;
@@ -418,6 +412,7 @@ static void xray_put_on_done(struct aws_request *aws, const struct aws_answer *a
     struct xray_job *job = request->job;
     ASSERT(request->is_in_flight);
     count_hidden_repeats(put->stats, answer);
+    mark_sent(request, answer->was_sent, answer->was_answered);
     if (answer->outcome == AWS_OK) {
         read_unprocessed(request, answer->body);
     } else {
@@ -481,7 +476,6 @@ int xray_put_start(struct xray_put *put, struct xray_job *job)
     ASSERT(!job->is_active);
     ASSERT(job->open_count == 0);
     job->is_active = true;
-    job->sent_count = 0;
     job->status = 0;
     job->retry_after_ms = 0;
     job->reason[0] = '\0';
@@ -508,7 +502,7 @@ void xray_put_cancel(struct xray_put *put, struct xray_job *job)
         }
         set_states(request, XRAY_DOC_RETRY);
         if (request->is_in_flight) {
-            mark_unknown(request);
+            mark_sent(request, true, false);
             aws_client_cancel(put->client, &request->aws);
             free_request(request);
             aws_limiter_cancel(&put->limiter);

@@ -41,8 +41,6 @@ struct xray_job {
     struct xray_job *next; /* the list of jobs with documents to send */
     uint64_t timeout_ms;   /* of each request; 0 for the client's */
     uint32_t open_count;   /* requests that have documents of it */
-    uint32_t sent_count;   /* requests of this attempt so far */
-    bool is_retry;         /* not the first attempt */
     bool is_active;        /* between start and on_done or cancel */
     bool is_starting;      /* xray_put_start has not returned */
     /* Of the last request that failed or was refused in part. */

@@ -221,6 +221,7 @@ static void test_the_time_of_a_trace_id_is_checked_when_asked(void **state)
     rig_settle(&rig);
     assert_int_equal(http_stub_request_count(&stub), 0);
     RIG_STAT_IS(&rig, items_rejected_trace_time, 1);
+    RIG_STAT_IS(&rig, requests_sent, 0);
     close_both();
 }
 
@@ -399,6 +400,7 @@ static void test_one_failing_request_does_not_repeat_the_others(void **state)
     assert_int_equal(document_count(3), 20);
     RIG_STAT_IS(&rig, items_delivered, 120);
     RIG_STAT_IS(&rig, requests_sent, 4);
+    RIG_STAT_IS(&rig, requests_retried, 1); /* the 20 had not been sent */
     close_both();
 }
 
@@ -416,6 +418,7 @@ static void test_a_refused_request_is_refused_for_good(void **state)
     rig_settle(&rig);
     RIG_STAT_IS(&rig, items_rejected, 60);
     RIG_STAT_IS(&rig, items_delivered, 0);
+    RIG_STAT_IS(&rig, requests_sent, 2);
     assert_int_equal(http_stub_request_count(&stub), 2);
     close_both();
 }
@@ -483,6 +486,7 @@ static void test_a_request_that_is_too_large_goes_again_in_halves(void **state)
     assert_segment(2, 1, 5);
     RIG_STAT_IS(&rig, items_delivered, 5);
     RIG_STAT_IS(&rig, requests_sent, 3);
+    RIG_STAT_IS(&rig, requests_retried, 2);
     RIG_STAT_IS(&rig, requests_repeated_unknown, 0); /* it was answered */
     close_both();
 }
