@@ -288,11 +288,11 @@ static void test_a_long_standstill_pushes_back_and_drain_gives_up(void **state)
     uint64_t held_count = counter_read(&rig.exporter->stats.items_held);
     assert_in_range(held_count, 1, offered_count);
     uint64_t waited_ns = 0;
-    while (!rig.exporter->ops->is_idle(rig.exporter) && waited_ns < CLOCK_NS_PER_S) {
+    while (!rig.exporter->ops->is_idle(rig.exporter) && waited_ns < LOOP_FIXTURE_PATIENCE_NS) {
         loop_fixture_run(rig.loop, 10 * CLOCK_NS_PER_MS);
         waited_ns = clock_mono_ns() - started_mono_ns;
     }
-    assert_in_range(waited_ns, 0, 500 * CLOCK_NS_PER_MS);
+    assert_in_range(waited_ns, 0, 5 * CLOCK_NS_PER_S);
     RIG_STAT_IS(&rig, items_dropped_shutdown, held_count);
     assert_true(pipeline_retry(&rig.pipeline));
     rig_close(&rig);

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/fault.h"
 #include "core/base/log.h"
@@ -265,7 +266,8 @@ static void test_otlp_calls_that_wait_outlive_their_authenticator(void **state)
     struct tls_identity server;
     struct grpc_stub stub;
     char yaml[512];
-    uint16_t port = http_stub_free_port();
+    uint16_t port = 0;
+    int held_fd = http_stub_hold_port(&port);
     tls_identity_init(&server, "server");
     SSL_CTX *context = tls_identity_server(&server, NULL);
     (void)snprintf(yaml, sizeof(yaml),
@@ -293,6 +295,7 @@ static void test_otlp_calls_that_wait_outlive_their_authenticator(void **state)
     close_all(state);
     authenticator_free(second);
     grpc_stub_stop(&stub);
+    (void)close(held_fd);
     SSL_CTX_free(context);
     tls_identity_fini(&server);
 }

@@ -89,7 +89,11 @@ static void test_credentials_are_looked_for_before_the_first_post(void **state)
     post_rig_begin(&rig, *state);
     aws_rig_use_container(&rig.aws);
     post_rig_open_poster(&rig, sigv4_auth_configure, POST_RIG_SIGNED);
-    loop_fixture_run(rig.aws.loop, 300 * CLOCK_NS_PER_MS);
+    uint64_t deadline_mono_ns = clock_mono_ns() + LOOP_FIXTURE_PATIENCE_NS;
+    while (aws_rig_count(&rig.aws, "/container") == 0 && clock_mono_ns() < deadline_mono_ns) {
+        assert_true(loop_turn(rig.aws.loop, CLOCK_NS_PER_MS) >= 0);
+    }
+    loop_fixture_run(rig.aws.loop, 50 * CLOCK_NS_PER_MS);
     assert_int_equal(aws_rig_count(&rig.aws, "/container"), 1);
     struct post_probe probe = post_probe_of();
     post_rig_run(&rig, &probe);
@@ -172,7 +176,9 @@ static void test_no_connection_is_a_fault_on_every_road(void **state)
                 {sigv4_auth_configure, POST_RIG_SIGNED}};
     post_rig_begin(&rig, *state);
     post_rig_use_keys();
-    (void)snprintf(rig.url, sizeof(rig.url), "http://127.0.0.1:%u/x", http_stub_free_port());
+    uint16_t port = 0;
+    int held_fd = http_stub_hold_port(&port);
+    (void)snprintf(rig.url, sizeof(rig.url), "http://127.0.0.1:%u/x", port);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct post_probe probe = post_probe_of();
         post_rig_open_poster(&rig, rows[i].configure, rows[i].yaml);
@@ -183,6 +189,7 @@ static void test_no_connection_is_a_fault_on_every_road(void **state)
         post_rig_close_poster(&rig);
     }
     post_rig_end(&rig);
+    (void)close(held_fd);
 }
 
 /* More header bytes than a signed request has room for: no other try will help. */

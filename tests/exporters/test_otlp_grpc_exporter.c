@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "codecs/compress.h"
 #include "core/base/clock.h"
@@ -272,11 +273,16 @@ static void test_partial_success_is_counted_per_item(void **state)
 static void test_a_refused_connection_is_tried_until_the_upstream_is_up(void **state)
 {
     char target[32];
-    uint16_t port = http_stub_free_port();
+    uint16_t port = 0;
+    int held_fd = http_stub_hold_port(&port);
     (void)snprintf(target, sizeof(target), "127.0.0.1:%u", port);
     open_as(state, SIGNAL_METRICS, target, QUICK_RETRY);
     offer();
-    loop_fixture_run(rig.loop, 60 * CLOCK_NS_PER_MS);
+    uint64_t deadline_mono_ns = clock_mono_ns() + LOOP_FIXTURE_PATIENCE_NS;
+    while (counter_read(&rig.exporter->stats.requests_retried) == 0 &&
+           clock_mono_ns() < deadline_mono_ns) {
+        assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
+    }
     assert_true(counter_read(&rig.exporter->stats.requests_retried) > 0);
     RIG_STAT_IS(&rig, items_held, ITEM_COUNT);
     grpc_stub_start(
@@ -284,6 +290,7 @@ static void test_a_refused_connection_is_tried_until_the_upstream_is_up(void **s
     rig_settle(&rig);
     RIG_STAT_IS(&rig, items_delivered, ITEM_COUNT);
     close_both();
+    (void)close(held_fd);
 }
 
 static void test_what_the_peer_did_not_look_at_is_no_failure(void **state)

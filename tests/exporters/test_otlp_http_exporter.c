@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "codecs/compress.h"
 #include "codecs/otlp_json.h"
@@ -347,10 +348,15 @@ static void test_retry_after_is_the_least_wait(void **state)
 
 static void test_a_refused_connection_is_tried_until_the_upstream_is_up(void **state)
 {
-    uint16_t port = http_stub_free_port();
+    uint16_t port = 0;
+    int held_fd = http_stub_hold_port(&port);
     open_with(state, SIGNAL_METRICS, "endpoint: http://127.0.0.1:%u\n" QUICK_RETRY, port);
     offer();
-    loop_fixture_run(rig.loop, 60 * CLOCK_NS_PER_MS);
+    uint64_t deadline_mono_ns = clock_mono_ns() + LOOP_FIXTURE_PATIENCE_NS;
+    while (count_of(&rig.exporter->stats.requests_retried) == 0 &&
+           clock_mono_ns() < deadline_mono_ns) {
+        assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
+    }
     assert_true(count_of(&rig.exporter->stats.requests_retried) > 0);
     STAT_IS(items_held, ITEM_COUNT);
     struct http_stub_options options = {.script = ok_script, .script_len = 1, .port = port};
@@ -358,6 +364,7 @@ static void test_a_refused_connection_is_tried_until_the_upstream_is_up(void **s
     settle();
     STAT_IS(items_delivered, ITEM_COUNT);
     close_both();
+    (void)close(held_fd);
 }
 
 static void test_a_slow_answer_runs_into_the_timeout_and_is_tried_again(void **state)
@@ -421,7 +428,9 @@ static void test_retry_switched_off_drops(void **state)
 
 static void test_drain_with_the_upstream_down_books_what_is_left(void **state)
 {
-    open_with(state, SIGNAL_METRICS, "endpoint: http://127.0.0.1:%u\n", http_stub_free_port());
+    uint16_t port = 0;
+    int held_fd = http_stub_hold_port(&port);
+    open_with(state, SIGNAL_METRICS, "endpoint: http://127.0.0.1:%u\n", port);
     offer();
     offer();
     loop_fixture_run(rig.loop, 20 * CLOCK_NS_PER_MS);
@@ -430,6 +439,7 @@ static void test_drain_with_the_upstream_down_books_what_is_left(void **state)
     settle();
     STAT_IS(items_dropped_shutdown, 2 * ITEM_COUNT);
     close_exporter();
+    (void)close(held_fd);
 }
 
 static void test_close_with_a_request_in_flight_gives_it_up(void **state)

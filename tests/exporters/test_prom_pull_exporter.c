@@ -562,13 +562,19 @@ static void test_openmetrics_needs_key_and_header(void **state)
 static void test_series_expire(void **state)
 {
     prom_rig_open(state, BARE "metric_expiration: 300ms\n");
+    static const char refreshed[] = "# TYPE x gauge\nx{env=\"new\"} 2\n";
+    uint64_t begin_mono_ns = loop_now_mono_ns(rig.loop);
+    uint64_t deadline_mono_ns = clock_mono_ns() + LOOP_FIXTURE_PATIENCE_NS;
     offer_gauge("x", "old", 1);
     offer_gauge("y", "old", 1);
-    loop_fixture_run(rig.loop, 200 * CLOCK_NS_PER_MS);
-    offer_gauge("x", "new", 2);
-    loop_fixture_run(rig.loop, 150 * CLOCK_NS_PER_MS);
-    assert_page("# TYPE x gauge\nx{env=\"new\"} 2\n");
-    loop_fixture_run(rig.loop, 300 * CLOCK_NS_PER_MS);
+    do { /* until the old ones have gone */
+        loop_fixture_run(rig.loop, 20 * CLOCK_NS_PER_MS);
+        offer_gauge("x", "new", 2);
+        prom_rig_scrape();
+    } while (strcmp(prom_rig_page, refreshed) != 0 && clock_mono_ns() < deadline_mono_ns);
+    assert_string_equal(prom_rig_page, refreshed);
+    assert_true(clock_mono_ns() - begin_mono_ns >= 300 * CLOCK_NS_PER_MS);
+    loop_fixture_run(rig.loop, 500 * CLOCK_NS_PER_MS);
     assert_page("");
     offer_sum("x", OTLP_TEMPORALITY_DELTA, true, 1); /* the name is free for another type */
     offer_summary(1, 1, 1);
@@ -606,7 +612,7 @@ static void test_a_large_page_never_holds_the_loop(void **state)
     prom_rig_scrape();
     uint64_t took_ms = (clock_mono_ns() - started_mono_ns) / CLOCK_NS_PER_MS;
     loop_stats_read(rig.loop, &after);
-    assert_int_equal(after.stall_count, before.stall_count);
+    assert_in_range(prom_rig_turn_max_ns, 1, LOOP_STALL_MS * CLOCK_NS_PER_MS);
     size_t len = strlen(prom_rig_page);
     print_message("%d series: %zu bytes in %d turns, %d ms\n", MANY_SERIES, len,
                   (int)(after.turn_count - before.turn_count), (int)took_ms);
@@ -623,21 +629,15 @@ static void test_scrapes_are_bounded_and_survive_a_close(void **state)
 {
     prom_rig_open(state, BARE);
     offer_many(MANY_SERIES);
-    int fds[PROM_SCRAPES_MAX + 1];
+    int fds[PROM_SCRAPES_MAX];
     for (size_t i = 0; i < COUNT_OF(fds); i++) {
         fds[i] = prom_rig_connect();
         prom_rig_send(fds[i], PROM_RIG_GET "\r\n"); /* and nobody reads */
-        for (int t = 0; t < 4; t++) {
-            assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
-        }
+        prom_rig_await_answer(fds[i]);
     }
-    size_t len = 0;
-    for (int t = 0; t < 200 && len == 0; t++) {
-        assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
-        (void)prom_rig_gather(fds[PROM_SCRAPES_MAX], &len);
-    }
-    assert_non_null(strstr(prom_rig_page, "503 Service Unavailable"));
-    assert_non_null(strstr(prom_rig_page, "Retry-After: 1"));
+    prom_rig_ask(PROM_RIG_GET "\r\n");
+    assert_non_null(strstr(prom_rig_head, "503 Service Unavailable"));
+    assert_non_null(strstr(prom_rig_head, "Retry-After: 1"));
     assert_false(rig.exporter->ops->is_idle(rig.exporter));
     rig.exporter->ops->close(rig.exporter); /* with pages on their way */
     for (int t = 0; t < 20; t++) {

@@ -440,7 +440,7 @@ static void test_an_unanswered_request_is_repeated_and_counted(void **state)
 {
     static const struct http_stub_answer script[] = {{.delay_ms = 60000}, {.hangs_up = true}, {0}};
     start_stub(script, COUNT_OF(script));
-    open_exporter(state, "timeout: 100ms\n");
+    open_exporter(state, "timeout: 1s\n");
     offer_segments(1, 2, 0);
     rig_settle(&rig);
     assert_int_equal(document_count(2), 2);
@@ -566,7 +566,7 @@ static void test_a_drain_sends_what_waits(void **state)
     for (uint32_t i = 0; i < 8; i++) {
         offer_segments(1 + 100 * i, 60, 0);
     }
-    rig.exporter->ops->drain(rig.exporter, clock_mono_ns() + 5 * CLOCK_NS_PER_S);
+    rig.exporter->ops->drain(rig.exporter, clock_mono_ns() + 20 * CLOCK_NS_PER_S);
     rig_settle(&rig);
     RIG_STAT_IS(&rig, items_delivered, 480);
     assert_int_equal(http_stub_request_count(&stub), 16);
@@ -791,7 +791,7 @@ static void test_a_farewell_does_not_outlast_the_drain(void **state)
     uint64_t begin_mono_ns = clock_mono_ns();
     rig.exporter->ops->drain(rig.exporter, begin_mono_ns + 300 * CLOCK_NS_PER_MS);
     rig_settle(&rig);
-    assert_true(clock_mono_ns() - begin_mono_ns < 2 * CLOCK_NS_PER_S);
+    assert_true(clock_mono_ns() - begin_mono_ns < 10 * CLOCK_NS_PER_S); /* a call has 30 */
     RIG_STAT_IS(&rig, items_delivered, 1);
     close_both();
 }

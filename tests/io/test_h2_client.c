@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/fault.h"
 #include "core/base/mem.h"
@@ -314,11 +315,14 @@ static void test_break_ends_every_request_then_the_connection(void **state)
 
 static void test_refused_connection_is_down(void **state)
 {
-    struct h2_client_options options = options_for(http_stub_free_port());
+    uint16_t port;
+    int held_fd = http_stub_hold_port(&port);
+    struct h2_client_options options = options_for(port);
     open_to(state, &options);
     loop_fixture_until(loop, &down_count);
     assert_int_equal(down_fault, -ECONNREFUSED);
     loop_fixture_run(loop, 2 * CLOCK_NS_PER_MS);
+    (void)close(held_fd);
 }
 
 static void test_mute_peer_runs_into_the_connect_timeout(void **state)

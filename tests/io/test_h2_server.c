@@ -425,7 +425,7 @@ static void test_age_sends_a_connection_away(void **state)
 {
     const struct h2_server_options options = {
         .age_max_ns = 30 * CLOCK_NS_PER_MS,
-        .age_grace_ns = 30 * CLOCK_NS_PER_MS,
+        .age_grace_ns = 500 * CLOCK_NS_PER_MS, /* enough to answer the PING in */
     };
     open_with(state, &options);
     h2_peer_headers(&rig.peer, 1, H2_PEER_END_STREAM, H2_RIG_GET("/hold"));
@@ -443,10 +443,10 @@ static void test_age_sends_a_connection_away(void **state)
 
 static void test_idle_connection_is_sent_away(void **state)
 {
-    const struct h2_server_options options = {.idle_max_ns = 30 * CLOCK_NS_PER_MS};
+    const struct h2_server_options options = {.idle_max_ns = 300 * CLOCK_NS_PER_MS};
     open_with(state, &options);
     h2_peer_headers(&rig.peer, 1, H2_PEER_END_STREAM, H2_RIG_GET("/hold"));
-    h2_peer_run(&rig.peer, 60 * CLOCK_NS_PER_MS);
+    h2_peer_run(&rig.peer, 400 * CLOCK_NS_PER_MS);
     assert_false(h2_peer_has(&rig.peer, "GOAWAY")); /* not idle while a stream is open */
     h2_rig_release(&rig);
     h2_peer_expect(&rig.peer, "GOAWAY 2147483647 NO_ERROR");
@@ -459,7 +459,7 @@ static void test_silent_peer_is_pinged_and_then_closed(void **state)
 {
     const struct h2_server_options options = {
         .keepalive_time_ns = 20 * CLOCK_NS_PER_MS,
-        .keepalive_timeout_ns = 40 * CLOCK_NS_PER_MS,
+        .keepalive_timeout_ns = 400 * CLOCK_NS_PER_MS,
     };
     open_with(state, &options);
     h2_peer_expect(&rig.peer, "PING 0000000000000000\n");

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/fault.h"
@@ -57,7 +58,7 @@ static struct fetch fetch_of(const char *method, const char *url)
     return (struct fetch){.request = {
                               .method = method,
                               .url = url,
-                              .timeout_ms = 4000,
+                              .timeout_ms = 15000,
                               .response_max_bytes = 1024,
                               .on_done = fetch_on_done,
                           }};
@@ -278,11 +279,12 @@ static void test_refused_memory_for_an_answer_is_told(void **state)
     struct http_client *client = open_client(loop, NULL);
     struct fetch fetch = charged_fetch(stub.url);
     bool was_refused = false;
-    fetch.request.timeout_ms = 300; /* what a socket that nobody watches runs into */
     for (uint64_t nth = 1; nth < 50 && !was_refused; nth++) {
+        fetch.request.timeout_ms = 15000;
         fetch.is_done = 0;
         run(loop, client, &fetch); /* with a connection that is there */
         assert_int_equal(fetch.result.fault, 0);
+        fetch.request.timeout_ms = 300; /* what a socket that nobody watches runs into */
         fetch.is_done = 0;
         mem_fail_nth(nth);
         run(loop, client, &fetch);
@@ -350,12 +352,15 @@ static void test_failures_have_a_code_and_words(void **state)
     run(loop, client, &slow);
     assert_int_equal(slow.result.fault, -ETIMEDOUT);
     char url[64];
-    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", http_stub_free_port());
+    uint16_t port;
+    int held_fd = http_stub_hold_port(&port);
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
     struct fetch refused = fetch_of("GET", url);
     run(loop, client, &refused);
     assert_int_equal(refused.result.fault, -ECONNREFUSED);
     assert_true(refused.fault_text[0] != '\0');
     assert_int_equal(refused.result.status, 0);
+    (void)close(held_fd);
     struct fetch file = fetch_of("GET", "file:///etc/passwd");
     run(loop, client, &file);
     assert_int_equal(file.result.fault, FAULT_MALFORMED);

@@ -210,7 +210,7 @@ void h2_rig_settle(struct h2_rig *rig)
 void h2_rig_close(struct h2_rig *rig)
 {
     h2_server_abort(&rig->server);
-    uint64_t until_mono_ns = clock_mono_ns() + 5 * CLOCK_NS_PER_S;
+    uint64_t until_mono_ns = clock_mono_ns() + 20 * CLOCK_NS_PER_S;
     while (rig->closed_count == 0 && clock_mono_ns() < until_mono_ns) {
         assert_true(loop_turn(rig->loop, CLOCK_NS_PER_MS) >= 0);
     }

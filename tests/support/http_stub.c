@@ -263,7 +263,7 @@ static void *acceptor_main(void *argument)
 
 /* --- public ----------------------------------------------------------------------------------- */
 
-static int listen_on(uint16_t port, uint16_t *out_port)
+static int bind_to(uint16_t port, uint16_t *out_port)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ASSERT(fd >= 0);
@@ -286,14 +286,19 @@ static int listen_on(uint16_t port, uint16_t *out_port)
 uint16_t http_stub_free_port(void)
 {
     uint16_t port = 0;
-    (void)close(listen_on(0, &port));
+    (void)close(bind_to(0, &port));
     return port;
+}
+
+int http_stub_hold_port(uint16_t *out_port)
+{
+    return bind_to(0, out_port);
 }
 
 void http_stub_start(struct http_stub *stub, const struct http_stub_options *options)
 {
     *stub = (struct http_stub){.options = *options};
-    stub->listen_fd = listen_on(options->port, &stub->port);
+    stub->listen_fd = bind_to(options->port, &stub->port);
     int err = listen(stub->listen_fd, 64);
     ASSERT(err == 0);
     stub->stop_fd = eventfd(0, EFD_CLOEXEC);

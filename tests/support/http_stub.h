@@ -15,7 +15,7 @@
 #include "core/base/slice.h"
 
 #define HTTP_STUB_CONNECTIONS_MAX 64
-#define HTTP_STUB_REQUESTS_MAX 64
+#define HTTP_STUB_REQUESTS_MAX 256
 #define HTTP_STUB_URL_BYTES 64
 
 struct ssl_ctx_st;
@@ -87,3 +87,9 @@ struct slice http_stub_header(const struct http_stub_request *request, const cha
 
 /* A port of loopback where nobody listens at the moment. */
 uint16_t http_stub_free_port(void);
+
+/*
+ * The same, and nobody else is given it: connections are refused until a stub starts on it. Returns
+ * the descriptor that holds it, for the caller to close.
+ */
+int http_stub_hold_port(uint16_t *out_port);

@@ -18,10 +18,15 @@
 #include "core/base/clock.h"
 #include "core/base/defs.h"
 #include "io/loop.h"
+#include "io/loop_ops.h"
 
 #define LOOP_FIXTURE_SKIPPED 77
 /* Nothing on loopback takes this long; a test that waits for it has failed. */
-#define LOOP_FIXTURE_PATIENCE_NS (5 * CLOCK_NS_PER_S)
+#define LOOP_FIXTURE_PATIENCE_NS (20 * CLOCK_NS_PER_S)
+/* What loop_fixture_run turns at least, where the machine lets the test stand meanwhile. */
+#define LOOP_FIXTURE_TURNS_MIN 3
+/* What a loop may take to let go of what the test has closed. */
+#define LOOP_FIXTURE_CLOSE_TURNS_MAX 1000
 
 #define LOOP_TEST(function)                                                                        \
     cmocka_unit_test_setup_teardown(function, loop_fixture_open, loop_fixture_close)
@@ -39,8 +44,15 @@ static inline int loop_fixture_open(void **state)
 
 static inline int loop_fixture_close(void **state)
 {
-    loop_close(*state);
-    return 0;
+    struct loop *loop = *state;
+    int err = 0;
+    for (int i = 0;
+         loop != NULL && loop->slots.used_count > 0 && err == 0 && i < LOOP_FIXTURE_CLOSE_TURNS_MAX;
+         i++) {
+        err = loop_turn(loop, CLOCK_NS_PER_MS) < 0 ? -1 : 0;
+    }
+    loop_close(loop);
+    return err;
 }
 
 /* Turns until `*flag` is not 0, or fails the test. */
@@ -53,11 +65,13 @@ static inline void loop_fixture_until(struct loop *loop, const uint64_t *flag)
     assert_true(*flag != 0);
 }
 
-/* Turns for `duration_ns`, whatever happens. */
+/* Turns for `duration_ns`, whatever happens; the last turn begins after that. */
 static inline void loop_fixture_run(struct loop *loop, uint64_t duration_ns)
 {
     uint64_t deadline_mono_ns = clock_mono_ns() + duration_ns;
-    while (clock_mono_ns() < deadline_mono_ns) {
+    bool is_over = false;
+    for (int i = 0; i < LOOP_FIXTURE_TURNS_MIN || !is_over; i++) {
+        is_over = clock_mono_ns() >= deadline_mono_ns;
         assert_true(loop_turn(loop, CLOCK_NS_PER_MS) >= 0);
     }
 }

@@ -20,7 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE_S 5
+#define PATIENCE_S 20
 #define FIELDS_MAX 32
 #define LINES_MAX_BYTES 4096
 

@@ -24,7 +24,7 @@
 #include "tests/support/config_fixture.h"
 #include "tools/weir/config_yaml.h"
 
-#define PATIENCE_NS (5 * CLOCK_NS_PER_S)
+#define PATIENCE_NS (20 * CLOCK_NS_PER_S)
 
 static struct config_fixture fixture;
 
@@ -153,16 +153,19 @@ void otlp_rig_await_items(struct otlp_rig *rig, enum signal signal, uint64_t cou
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static uint16_t free_port(void)
+/* Bound, and not listening: the receiver may bind it too, as it reuses addresses. */
+static void hold_port(struct otlp_rig *rig)
 {
+    int on = 1;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     socklen_t len = sizeof(address);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
     assert_int_equal(bind(fd, (const struct sockaddr *)(const void *)&address, len), 0);
     assert_int_equal(getsockname(fd, (struct sockaddr *)(void *)&address, &len), 0);
-    (void)close(fd);
-    return ntohs(address.sin_port);
+    rig->port = ntohs(address.sin_port);
+    rig->port_fd = fd;
 }
 
 static void start_worker(struct worker *worker, const char *name, uint32_t id,
@@ -245,7 +248,7 @@ void otlp_rig_prepare(struct otlp_rig *rig, const struct otlp_rig_options *optio
         .egress = &rig->egress,
         .memory = &rig->memory,
     };
-    rig->port = free_port();
+    hold_port(rig);
     if (options->token != NULL) {
         make_authenticator(rig, options->token);
     }
@@ -314,6 +317,7 @@ void otlp_rig_close(struct otlp_rig *rig)
     if (rig->receiver != NULL) {
         rig->receiver->ops->close(rig->receiver);
     }
+    (void)close(rig->port_fd);
     empty_lanes(rig);
     worker_call(&rig->egress, &rig->hook, remove_hook);
     worker_stop(&rig->egress);

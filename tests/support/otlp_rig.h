@@ -38,6 +38,7 @@ struct otlp_rig {
     struct receiver *receiver;
     struct authenticator_set authenticators;
     uint16_t port;
+    int port_fd; /* keeps the port from everybody else until the receiver has it */
 };
 
 /* Which signals have a pipeline, by bit; and whether it answers late. */

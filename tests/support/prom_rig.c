@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/mem.h"
@@ -29,6 +30,7 @@
 struct prom_rig rig;
 char *prom_rig_page;
 char prom_rig_head[4096];
+uint64_t prom_rig_turn_max_ns;
 static uint8_t *wire;
 
 bool prom_rig_init(void)
@@ -161,7 +163,7 @@ void prom_rig_send(int fd, const char *request)
 }
 
 /* What is there is appended at *len. False once the server has closed. */
-bool prom_rig_gather(int fd, size_t *len)
+static bool gather(int fd, size_t *len)
 {
     for (;;) {
         ssize_t n =
@@ -172,6 +174,18 @@ bool prom_rig_gather(int fd, size_t *len)
         }
         *len += (size_t)n;
     }
+}
+
+void prom_rig_await_answer(int fd)
+{
+    char first;
+    uint64_t deadline_mono_ns = clock_mono_ns() + PATIENCE_NS;
+    ssize_t n = recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+    while (n < 0 && clock_mono_ns() < deadline_mono_ns) {
+        assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
+        n = recv(fd, &first, 1, MSG_PEEK | MSG_DONTWAIT);
+    }
+    assert_int_equal(n, 1);
 }
 
 /* Joins the chunks of `page`, in place. */
@@ -208,16 +222,32 @@ static void take_apart(void)
     }
 }
 
+static uint64_t cpu_ns(void)
+{
+    struct timespec now;
+    assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now), 0);
+    return (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void timed_turn(void)
+{
+    uint64_t begin_ns = cpu_ns();
+    assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
+    uint64_t spent_ns = cpu_ns() - begin_ns;
+    prom_rig_turn_max_ns = spent_ns > prom_rig_turn_max_ns ? spent_ns : prom_rig_turn_max_ns;
+}
+
 void prom_rig_ask(const char *request)
 {
+    prom_rig_turn_max_ns = 0;
     int fd = prom_rig_connect();
     prom_rig_send(fd, request);
     size_t len = 0;
     uint64_t deadline_mono_ns = clock_mono_ns() + PATIENCE_NS;
     bool is_open = true;
     while (is_open && clock_mono_ns() < deadline_mono_ns) {
-        assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
-        is_open = prom_rig_gather(fd, &len);
+        timed_turn();
+        is_open = gather(fd, &len);
     }
     (void)close(fd);
     assert_false(is_open);

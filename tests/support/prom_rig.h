@@ -34,6 +34,8 @@ extern struct prom_rig rig;
 /* Body of the last answer, joined where it was chunked; and its head. */
 extern char *prom_rig_page;
 extern char prom_rig_head[4096];
+/* The longest turn of the last request, by the CPU: others on the machine make no turn longer. */
+extern uint64_t prom_rig_turn_max_ns;
 
 /* Buffers for the whole program. False when memory is refused. */
 bool prom_rig_init(void);
@@ -60,8 +62,8 @@ void prom_rig_submit(struct slice bytes, uint32_t item_count);
 /* A client's socket, connected to the endpoint. */
 int prom_rig_connect(void);
 void prom_rig_send(int fd, const char *request);
-/* Takes what is there to `*len` of the page. False once the server has closed. */
-bool prom_rig_gather(int fd, size_t *len);
+/* Turns until an answer begins to come, which stays unread. */
+void prom_rig_await_answer(int fd);
 /* Sends, turns until the server closes, and takes the answer apart. */
 void prom_rig_ask(const char *request);
 /* Asks for the page and expects 200. */

@@ -25,7 +25,7 @@
 #include "tests/support/config_fixture.h"
 #include "tools/weir/config_yaml.h"
 
-#define PATIENCE_NS (8 * CLOCK_NS_PER_S)
+#define PATIENCE_NS (20 * CLOCK_NS_PER_S)
 
 typedef Opentelemetry__Proto__Metrics__V1__MetricsData metrics_data;
 typedef Opentelemetry__Proto__Metrics__V1__ResourceMetrics resource_metrics;

@@ -24,7 +24,7 @@
 #include "tests/support/config_fixture.h"
 #include "tools/weir/config_yaml.h"
 
-#define PATIENCE_NS (5 * CLOCK_NS_PER_S)
+#define PATIENCE_NS (20 * CLOCK_NS_PER_S)
 
 static struct config_fixture fixture;
 

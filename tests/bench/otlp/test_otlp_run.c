@@ -163,9 +163,7 @@ static void check_trouble(enum otlp_sink_trouble trouble, enum otlp_protocol pro
     struct otlp_options o = base_options(protocol);
     o.sink_trouble = (struct otlp_trouble_options){.kind = trouble, .for_s = 1};
     o.resends = 1;
-    o.count_requests = 0;
-    o.rate_items = 50 * 100;
-    o.duration_s = 2;
+    o.rate_items = 50 * 100; /* all are due within two seconds, the first of which is trouble */
     assert_int_equal(otlp_run(&o, &cancel, result), 0);
     const struct otlp_tally *tally = &result->tallies[OTLP_PHASE_MAIN];
     check_balance(200 * 50);

@@ -216,8 +216,9 @@ static _Atomic bool is_over;
 static void *answer_all(void *argument)
 {
     (void)argument;
-    struct part *part = lane_peek(&lane);
-    while (part != NULL || !atomic_load(&is_over)) {
+    bool was_over = false;
+    struct part *part = NULL;
+    while (part != NULL || !was_over) {
         if (part != NULL) {
             part_answer(part, (enum part_fate)(part->item_count % 3));
             part_fini(part);
@@ -225,6 +226,7 @@ static void *answer_all(void *argument)
         } else {
             (void)sched_yield();
         }
+        was_over = atomic_load(&is_over); /* first: nothing is pushed after it */
         part = lane_peek(&lane);
     }
     return NULL;

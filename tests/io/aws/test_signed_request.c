@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/fault.h"
@@ -183,9 +184,11 @@ static void test_refused_connection_is_transient_and_was_not_sent(void **state)
     struct aws_rig rig;
     struct aws_probe probe = aws_probe_of();
     char url[64];
+    uint16_t port;
+    int held_fd = http_stub_hold_port(&port);
     aws_rig_open(&rig, *state);
     use_environment_keys();
-    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", http_stub_free_port());
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", port);
     aws_rig_open_client(&rig, &(struct aws_client_options){
                                   .service = "xray", .region = "eu-west-1", .endpoint = url});
     aws_rig_run(&rig, &probe);
@@ -195,6 +198,7 @@ static void test_refused_connection_is_transient_and_was_not_sent(void **state)
     assert_false(probe.was_sent);
     assert_true(strlen(probe.fault_text) > 0);
     aws_rig_close(&rig);
+    (void)close(held_fd);
 }
 
 static void test_clock_is_corrected_and_the_request_repeated_once(void **state)
@@ -303,7 +307,7 @@ static void test_keys_that_expire_under_use_are_renewed_without_a_failure(void *
         loop_fixture_run(rig.loop, 100 * CLOCK_NS_PER_MS);
     }
     assert_int_equal(aws_rig_count(&rig, "/TraceSegments"), 25); /* nothing had to be repeated */
-    assert_in_range(aws_rig_count(&rig, "/container"), 3, 6);
+    assert_in_range(aws_rig_count(&rig, "/container"), 3, 12); /* one a second, and not each time */
     aws_rig_close(&rig);
 }
 
@@ -313,7 +317,7 @@ static void test_wait_ends_with_the_requests_patience(void **state)
     struct aws_probe probe = aws_probe_of();
     aws_rig_open(&rig, *state);
     aws_rig_use_container(&rig);
-    rig.script.key_delay_ms = 600;
+    rig.script.key_delay_ms = 60000;
     aws_rig_open_client(&rig, NULL);
     probe.request.timeout_ms = 50;
     aws_rig_run(&rig, &probe);
@@ -383,7 +387,7 @@ static void test_close_forgets_requests_that_wait(void **state)
     struct aws_probe probes[3];
     aws_rig_open(&rig, *state);
     aws_rig_use_container(&rig);
-    rig.script.key_delay_ms = 100;
+    rig.script.key_delay_ms = 60000;
     aws_rig_open_client(&rig, NULL);
     for (size_t i = 0; i < COUNT_OF(probes); i++) {
         probes[i] = aws_probe_of();
@@ -489,7 +493,7 @@ static void test_a_region_that_no_setting_names_is_looked_for_at_once(void **sta
     (void)snprintf(url, sizeof(url), "%s/v4/id", rig.stub.url);
     (void)setenv("ECS_CONTAINER_METADATA_URI_V4", url, 1);
     aws_rig_open_client(&rig, &options);
-    uint64_t deadline_mono_ns = clock_mono_ns() + 5 * CLOCK_NS_PER_S;
+    uint64_t deadline_mono_ns = clock_mono_ns() + LOOP_FIXTURE_PATIENCE_NS;
     while (aws_rig_count(&rig, "/v4/id/task") == 0 && clock_mono_ns() < deadline_mono_ns) {
         assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
     }
@@ -508,7 +512,7 @@ static void test_a_search_without_a_region_is_told_to_the_process(void **state)
     const struct aws_client_options options = {.service = "xray", .is_local_mode = true};
     aws_rig_open(&rig, *state);
     aws_rig_open_client(&rig, &options);
-    uint64_t deadline_mono_ns = clock_mono_ns() + 5 * CLOCK_NS_PER_S;
+    uint64_t deadline_mono_ns = clock_mono_ns() + LOOP_FIXTURE_PATIENCE_NS;
     while (!region_discovery_has_failed() && clock_mono_ns() < deadline_mono_ns) {
         assert_true(loop_turn(rig.loop, CLOCK_NS_PER_MS) >= 0);
     }

@@ -24,7 +24,7 @@
 #include "tools/weir/config_yaml.h"
 
 #define FOLDER WEIR_SOURCE_DIR "/tests/vectors/container_insight"
-#define PATIENCE_NS (10 * CLOCK_NS_PER_S)
+#define PATIENCE_NS (20 * CLOCK_NS_PER_S)
 /* Nobody listens at its port of the ECS agent. */
 #define IDENTITY                                                                                   \
     "{\"instanceId\":\"i-1\",\"instanceType\":\"c7g.large\",\"privateIp\":\"127.99.88.77\"}"

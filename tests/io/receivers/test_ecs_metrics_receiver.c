@@ -25,7 +25,11 @@
 #define TASK "{" ARN ",\"Containers\":[{\"DockerId\":\"a\"},{\"DockerId\":\"b\"}]}"
 #define STATS "{\"a\":{\"id\":\"a\"},\"b\":{\"id\":\"b\"}}"
 #define CYCLE_POINTS (2 * ECS_CONTAINER_POINTS + ECS_TASK_POINTS)
-#define PATIENCE_NS (8 * CLOCK_NS_PER_S)
+#define PATIENCE_NS (20 * CLOCK_NS_PER_S)
+/* A request may take as long; a late answer is one that is missing in a script. */
+#define INTERVAL "collection_interval: 600ms"
+#define SHORT_INTERVAL "collection_interval: 300ms"
+#define LONG_INTERVAL "collection_interval: 2s"
 /* As often as a momentary failure is tried within a cycle. */
 #define ATTEMPTS 3
 
@@ -37,6 +41,8 @@
     {                                                                                              \
         .status = (code)                                                                           \
     }
+
+static const char *settings = INTERVAL;
 
 static struct rig {
     struct worker egress;
@@ -76,7 +82,7 @@ static void make_receiver(void)
     struct config_node *node = NULL;
     config_fixture_init(&rig.fixture);
     assert_int_equal(config_yaml_parse(&rig.fixture.tree, &rig.fixture.report,
-                                       SLICE_LITERAL("collection_interval: 100ms"), NULL, 0, &node),
+                                       slice_of_text(settings), NULL, 0, &node),
                      0);
     config_reader_open(&reader, &rig.fixture.report, node, "receivers.awsecscontainermetrics");
     assert_int_equal(ecs_metrics_receiver_new(&reader, "awsecscontainermetrics", &rig.receiver), 0);
@@ -248,7 +254,9 @@ static void test_a_moment_of_trouble_costs_nothing(void **state)
     (void)state;
     static const struct http_stub_answer SCRIPT[] = {STATUS(429), STATUS(503),   ANSWER(TASK),
                                                      STATUS(500), ANSWER(STATS), STATUS(404)};
+    settings = SHORT_INTERVAL; /* the pauses between attempts add up to 400 ms */
     RIG_START(SCRIPT);
+    settings = INTERVAL;
     await(&stats()->points_emitted, CYCLE_POINTS);
     assert_int_equal(reason_count(ECS_METRICS_WHY_THROTTLED), 0);
     assert_int_equal(reason_count(ECS_METRICS_WHY_SERVER_ERROR), 0);
@@ -259,9 +267,9 @@ static void test_a_moment_of_trouble_costs_nothing(void **state)
 static void test_an_endpoint_that_hangs(void **state)
 {
     (void)state;
-    static const struct http_stub_answer SCRIPT[] = {{.delay_ms = 400}, {.delay_ms = 400},
-                                                     {.delay_ms = 400}, ANSWER(TASK),
-                                                     ANSWER(STATS),     STATUS(404)};
+    static const struct http_stub_answer SCRIPT[] = {{.delay_ms = 60000}, {.delay_ms = 60000},
+                                                     {.delay_ms = 60000}, ANSWER(TASK),
+                                                     ANSWER(STATS),       STATUS(404)};
     RIG_START(SCRIPT);
     await(&stats()->line_reasons[ECS_METRICS_WHY_TIMEOUT], 1);
     await(&stats()->points_emitted, CYCLE_POINTS);
@@ -288,7 +296,9 @@ static void test_documents_at_the_limit_and_one_past_it(void **state)
                                               ANSWER(STATS),
                                               {.body = body, .body_len = LIMIT + 1},
                                               STATUS(404)};
+    settings = LONG_INTERVAL; /* for megabytes */
     RIG_START(script);
+    settings = INTERVAL;
     await(&stats()->points_emitted, CYCLE_POINTS);
     await(&stats()->line_reasons[ECS_METRICS_WHY_TOO_LARGE], 1);
     assert_int_equal(reason_count(ECS_METRICS_WHY_BAD_TASK), 0);

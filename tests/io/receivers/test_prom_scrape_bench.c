@@ -99,7 +99,7 @@ static void test_answers_without_room_fail_their_scrape(void **state)
     };
     start_stub(script, COUNT_OF(script));
     prom_rig_prepare(&rig, loop_fixture_backend,
-                     prom_rig_many(1, stub.port, "scrape_interval: 200ms"));
+                     prom_rig_many(1, stub.port, "scrape_interval: 600ms"));
     budget_set_max(&rig.memory, 1024 * KIB);
     assert_int_equal(rig.receiver->ops->open(rig.receiver, &rig.home), 0);
     rig.receiver->ops->connect(rig.receiver, rig.list, 1);
@@ -173,7 +173,7 @@ static void test_unpacked_pages_are_charged(void **state)
         {.headers = TEXT_TYPE, .body = "a 1\n", .body_len = 4},
     };
     start_stub(script, COUNT_OF(script));
-    start_many(1, stub.port, "scrape_interval: 200ms");
+    start_many(1, stub.port, "scrape_interval: 600ms");
     budget_set_max(&rig.memory, 1024 * KIB);
     prom_rig_await_value(&rig, "a", NULL, 1);
     assert_int_equal(PROM_RIG_COUNT(&rig, scrapes_memory), 1);
@@ -204,7 +204,9 @@ static void test_pages_that_wait_are_given_up_with_the_receiver(void **state)
 {
     (void)state;
     const uint32_t target_count = 20;
-    start_many(target_count, http_stub_free_port(), "scrape_interval: 50ms");
+    uint16_t nobody;
+    int held_fd = http_stub_hold_port(&nobody);
+    start_many(target_count, nobody, "scrape_interval: 50ms");
     prom_rig_congest(&rig);
     PROM_RIG_AWAIT(&rig, scrapes_skipped,
                    PROM_RIG_COUNT(&rig, scrapes_skipped) + 10 * target_count);
@@ -212,6 +214,7 @@ static void test_pages_that_wait_are_given_up_with_the_receiver(void **state)
     assert_int_equal(PROM_RIG_COUNT(&rig, scrapes_given_up), target_count);
     prom_rig_set_room(&rig, STUB_TAKEN_MAX);
     prom_rig_close(&rig);
+    (void)close(held_fd);
 }
 
 static int run(const char *name)

@@ -51,6 +51,9 @@ static const char *job_text(const char *keys)
     return yaml;
 }
 
+/* For scripts of which no answer may come too late: it would be missing in what is counted. */
+#define PATIENT "scrape_interval: 600ms, scrape_timeout: 600ms"
+
 static void start_job(const char *keys)
 {
     prom_rig_start(&rig, loop_fixture_backend, job_text(keys));
@@ -91,7 +94,7 @@ static void test_page_becomes_points(void **state)
         ANSWER("# TYPE load gauge\nload{host=\"a\"} 2.5\n"),
     };
     start_stub(script, COUNT_OF(script));
-    start_job("");
+    start_job(PATIENT);
     char instance[64];
     (void)snprintf(instance, sizeof(instance), "127.0.0.1:%u", stub.port);
     prom_rig_await_value(&rig, "load", instance, 2.5);
@@ -203,7 +206,7 @@ static void test_target_goes_down_and_comes_back(void **state)
         ANSWER("a 2\n"),
     };
     start_stub(script, COUNT_OF(script));
-    start_job("");
+    start_job(PATIENT);
     prom_rig_await_value(&rig, "a", NULL, 2);
     prom_rig_await_value(&rig, "up", NULL, 1);
     assert_int_equal(PROM_RIG_COUNT(&rig, scrapes_status), 1);
@@ -219,14 +222,13 @@ static void test_target_goes_down_and_comes_back(void **state)
 static void test_nobody_listens(void **state)
 {
     (void)state;
-    static const struct http_stub_answer script[] = {ANSWER("a 1\n")};
-    start_stub(script, 1);
-    http_stub_stop(&stub);
+    int held_fd = http_stub_hold_port(&stub.port);
     start_job("");
     PROM_RIG_AWAIT(&rig, scrapes_unreachable, 3);
     assert_true(prom_rig_look(&rig, "up", NULL).value == 0);
     assert_true(prom_rig_look(&rig, "up", NULL).point_count >= 2);
     prom_rig_close(&rig);
+    (void)close(held_fd);
 }
 
 static void test_slow_target_is_given_up(void **state)
@@ -250,7 +252,7 @@ static void test_page_at_the_limit_and_past_it(void **state)
         ANSWER("a 123456789\n"),
     };
     start_stub(script, COUNT_OF(script));
-    start_job("body_size_limit: 13B");
+    start_job(PATIENT ", body_size_limit: 13B");
     prom_rig_await_value(&rig, "a", NULL, 123456789);
     assert_int_equal(PROM_RIG_COUNT(&rig, scrapes_too_large), 1);
     close_all();
@@ -287,7 +289,7 @@ static void test_limits_of_samples_and_labels(void **state)
         ANSWER("a 5\nb 1\n"),
     };
     start_stub(script, COUNT_OF(script));
-    start_job("sample_limit: 2, label_limit: 5");
+    start_job(PATIENT ", sample_limit: 2, label_limit: 5");
     prom_rig_await_value(&rig, "a", NULL, 5);
     assert_int_equal(PROM_RIG_COUNT(&rig, scrapes_limit), 2);
     close_all();
@@ -331,7 +333,8 @@ static void test_more_targets_than_slots(void **state)
 static void test_full_pipelines_hold_scrapes_back(void **state)
 {
     (void)state;
-    uint16_t nobody = http_stub_free_port();
+    uint16_t nobody;
+    int held_fd = http_stub_hold_port(&nobody);
     start_many(20, nobody, "scrape_interval: 20ms");
     prom_rig_set_room(&rig, 0);
     PROM_RIG_AWAIT(&rig, scrapes_skipped, 100);
@@ -340,6 +343,7 @@ static void test_full_pipelines_hold_scrapes_back(void **state)
     PROM_RIG_AWAIT(&rig, scrapes_unreachable, count + 100);
     assert_int_equal(PROM_RIG_COUNT(&rig, line_reasons[PULL_WHY_QUEUE_FULL]), 0);
     prom_rig_close(&rig);
+    (void)close(held_fd);
 }
 
 static void test_memory_that_is_leased_out_fails_scrapes(void **state)
@@ -381,7 +385,7 @@ static void test_redirects_are_followed_and_secrets_are_not(void **state)
         {.status = 307, .headers = headers},
     };
     start_stub(script, COUNT_OF(script));
-    start_job("bearer_token: secret");
+    start_job(PATIENT ", bearer_token: secret");
     prom_rig_await_value(&rig, "moved", NULL, 9);
     assert_string_equal(http_stub_request(&stub, 1)->target, "/here");
     check_header(1, "Authorization", "Bearer secret");
@@ -398,7 +402,7 @@ static void test_circle_of_redirects_ends(void **state)
         {.status = 301, .headers = "Location: /again\r\n"},
     };
     start_stub(script, 1);
-    start_job("scrape_interval: 1s");
+    start_job("scrape_interval: 3s, scrape_timeout: 3s");
     PROM_RIG_AWAIT(&rig, scrapes_status, 1);
     assert_int_equal(http_stub_request_count(&stub), 11);
     close_all();
@@ -456,7 +460,7 @@ static void start_files(const char *keys)
 {
     char yaml[1024];
     (void)snprintf(yaml, sizeof(yaml),
-                   "config: {scrape_configs: [{job_name: a, scrape_interval: 200ms, %s"
+                   "config: {scrape_configs: [{job_name: a, scrape_interval: 500ms, %s"
                    "file_sd_configs: [{files: ['%s/*.json', '%s/b.yml'],"
                    "refresh_interval: 20ms}]}]}\n",
                    keys, folder, folder);
@@ -551,7 +555,8 @@ static void test_targets_leave_while_they_are_asked_or_wait(void **state)
     PROM_RIG_AWAIT(&rig, scrapes_skipped, 44);
     assert_int_equal(unlink(path_of("b.yml")), 0);
     await_no_target();
-    assert_in_range(PROM_RIG_COUNT(&rig, scrapes_given_up), 1, PROM_SCRAPES_IN_FLIGHT_MAX);
+    /* One that leaves may make room for one that waits, and which is then asked itself. */
+    assert_in_range(PROM_RIG_COUNT(&rig, scrapes_given_up), 1, PROM_SCRAPES_IN_FLIGHT_MAX + 44);
     prom_rig_close(&rig);
     (void)close(fd);
     remove_folder(names, COUNT_OF(names));

@@ -16,7 +16,7 @@
 
 #define POINTS 3 /* of every push */
 #define INTERVAL_NS (2 * CLOCK_NS_PER_MS)
-#define PATIENCE_NS (5 * CLOCK_NS_PER_S)
+#define PATIENCE_NS (20 * CLOCK_NS_PER_S)
 
 enum event { EVENT_CHECK, EVENT_OPEN, EVENT_START, EVENT_STOP, EVENT_FREE, EVENT_LIMIT };
 

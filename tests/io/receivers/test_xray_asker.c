@@ -21,7 +21,7 @@
 #define BUDGET (UINT64_C(16) * 1024 * 1024)
 #define RULES SLICE_LITERAL("/GetSamplingRules")
 #define TARGETS SLICE_LITERAL("/SamplingTargets")
-#define PATIENCE_MS 5000
+#define PATIENCE_MS 20000
 #define LATE                                                                                       \
     {                                                                                              \
         .body = "late", .body_len = 4, .delay_ms = 300                                             \
@@ -301,7 +301,8 @@ static void test_all_shards_share_one_call(void **state)
 static void test_another_proxy_takes_over_and_the_former_answers(void **state)
 {
     (void)state;
-    static const struct http_stub_answer script[] = {LATE, {.body = "new", .body_len = 3}};
+    static const struct http_stub_answer script[] = {
+        {.body = "late", .body_len = 4, .is_held = true}, {.body = "new", .body_len = 3}};
     START(script);
     ask(0, RULES, "{}", 3);
     await_requests(1);
@@ -312,6 +313,7 @@ static void test_another_proxy_takes_over_and_the_former_answers(void **state)
     await_answers(1);
     expect_text(answers.body, "new");
     assert_false(xray_proxy_port_is_done(&ports[0])); /* three still wait for it */
+    http_stub_release(&aws);
     await_answers(4);
     expect_text(answers.body, "late");
     assert_int_equal(answers.status_counts[200], 4);

@@ -24,13 +24,13 @@
 #define RULES_BODY "{\"SamplingRuleRecords\":[]}"
 #define ANSWER_BYTES 4096
 #define CALLS 1000
-#define DELAY_MS 200
 
 static struct config_fixture fixture;
 static struct http_stub aws;
 static struct worker egress;
 static struct receiver_home home;
 static uint16_t port;
+static int held_fd; /* keeps the port from everybody else */
 
 /* --- life ------------------------------------------------------------------------------------- */
 
@@ -84,7 +84,7 @@ static void drain(struct receiver *extension, bool has_successor)
     assert_true(extension->ops->is_drained(extension));
 }
 
-/* Rules at once; targets take a while, so that a test can act meanwhile. */
+/* Rules at once; targets when they are released, so that a test can act meanwhile. */
 static struct http_stub_answer choose(void *owner, const struct http_stub_request *request)
 {
     (void)owner;
@@ -92,7 +92,7 @@ static struct http_stub_answer choose(void *owner, const struct http_stub_reques
         .headers = "Content-Type: application/json\r\n",
         .body = RULES_BODY,
         .body_len = sizeof(RULES_BODY) - 1,
-        .delay_ms = strcmp(request->target, "/SamplingTargets") == 0 ? DELAY_MS : 0,
+        .is_held = strcmp(request->target, "/SamplingTargets") == 0,
     };
 }
 
@@ -102,7 +102,7 @@ static int set_up(void **state)
         .name = "egress-0", .loop = {.backend = loop_fixture_backend}, .cpu = -1};
     (void)state;
     http_stub_start(&aws, &(struct http_stub_options){.choose = choose});
-    port = http_stub_free_port();
+    held_fd = http_stub_hold_port(&port);
     home = (struct receiver_home){.egress = &egress};
     return worker_start(&egress, &options);
 }
@@ -112,6 +112,7 @@ static int tear_down(void **state)
     (void)state;
     worker_stop(&egress);
     http_stub_stop(&aws);
+    (void)close(held_fd);
     return 0;
 }
 
@@ -174,6 +175,7 @@ static void test_calls_are_signed_answered_and_counted(void **state)
         assert_int_equal(call("/GetSamplingRules", answer), 200);
         assert_non_null(strstr(answer, RULES_BODY));
     }
+    http_stub_release(&aws);
     assert_int_equal(call("/SamplingTargets", answer), 200);
     const struct receiver_stats *stats = extension->counters[0].stats;
     assert_int_equal(extension->counters_count, 1);
@@ -222,6 +224,7 @@ static void test_successor_takes_over_the_address(void **state)
     struct receiver *newer = started("127.0.0.1");
     older->ops->drain(older, true);
     assert_false(older->ops->is_drained(older));
+    http_stub_release(&aws);
     assert_int_equal(read_answer(fd, answer), 200); /* heard before, and answered */
     drain(older, true);
     older->ops->close(older);
@@ -271,6 +274,8 @@ static void test_address_of_somebody_else_is_an_error(void **state)
     (void)state;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1;
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)), 0);
     address.sin_port = htons(port);
     assert_int_equal(bind(fd, (const struct sockaddr *)(const void *)&address, sizeof(address)), 0);
     assert_int_equal(listen(fd, 1), 0);
