@@ -49,6 +49,9 @@ def main(binary):
         wait_until(is_shown, seconds=25, pause=0.2, what="the counter on 8889")
         assert "weir_wire_received" in fetch("http://localhost:8888/metrics")
         assert subprocess.run([binary, "health"], check=False).returncode == 0
+        # Without a seek, because weir writes where this file's one position is.
+        wait_until(lambda: b"aws_region_unknown" in os.pread(log.fileno(), 1 << 20, 0),
+                   what="the region's absence in the log")
         weir.terminate()
         assert weir.wait(30) == 0
         assert subprocess.run([binary, "health"], check=False).returncode == 3

@@ -65,6 +65,7 @@ class XRay:
         self.rule_requests = []
         self.statistics = []  # documents of GetSamplingTargets
         self.target = {"FixedRate": 1.0, "ReservoirQuota": 100, "Interval": 10}
+        self.targets = {}  # by rule, what differs from that
 
     def segments(self):
         with self.aws.lock:
@@ -106,6 +107,7 @@ class XRay:
             return self.aws.violated(f"GetSamplingTargets: {str(request)[:300]}")
         self.statistics.extend(documents)
         targets = [{"RuleName": document["RuleName"], **self.target,
+                    **self.targets.get(document["RuleName"], {}),
                     "ReservoirQuotaTTL": time.time() + 60} for document in documents]
         return 200, {"SamplingTargetDocuments": targets, "LastRuleModification": 1.7e9,
                      "UnprocessedStatistics": []}

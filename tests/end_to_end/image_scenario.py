@@ -21,6 +21,7 @@ import image_tree
 from fake_aws import FakeAws
 from h1_client import H1Client
 from otlp_make import make
+from settings import ONE_WINDOW
 from upstream_grpc import GrpcUpstream
 from upstream_http import HttpUpstream
 from weir_process import fetch, wait_until
@@ -29,7 +30,7 @@ NAME = "upstream.example"
 AWS_NAME = "aws.example"
 OTLP_CONFIG = """
 receivers:
-  statsd: {aggregation_interval: 3600s}
+  statsd: {aggregation_interval: %(window)s}
   otlp: {protocols: {grpc: {}, http: {}}}
 processors:
   batch: {timeout: 100ms}
@@ -160,7 +161,8 @@ def run_otlp(root, folder):
     """OTLP out by both of weir's clients; the configuration comes by the environment."""
     pair = [((folder / "server.key").read_bytes(), (folder / "server.pem").read_bytes())]
     with GrpcUpstream(grpc.ssl_server_credentials(pair)) as by_grpc, HttpUpstream() as by_http:
-        text = OTLP_CONFIG % {"name": NAME, "grpc": by_grpc.port, "http": by_http.port}
+        text = OTLP_CONFIG % {"name": NAME, "grpc": by_grpc.port, "http": by_http.port,
+                              "window": ONE_WINDOW}
         env = {"AOT_CONFIG_CONTENT": text, "WEIR_BIND_ANY": "1"}
         with Container(root, folder, ["/awscollector", "--config=/nonexistent"], env) as container:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:

@@ -6,6 +6,7 @@ expectations below are that text, value by value. `python`, `node`, `go` and `ja
 nothing but the name of their service.
 """
 
+import fcntl
 import itertools
 import json
 import math
@@ -84,14 +85,19 @@ def environment():
 def build(name, sources, target, command, folder):
     """Runs `command` unless `target` is newer than all sources; gives `target`."""
     newest = max(path.stat().st_mtime for path in sources)
-    if target.exists() and target.stat().st_mtime >= newest:
-        return target
-    assert shutil.which(command[0]), f"{command[0]} is not installed; {name} clients need it"
     CACHE.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False,
-                          timeout=BUILD_S_MAX)
-    assert done.returncode == 0, f"building the {name} clients:\n{done.stdout}\n{done.stderr}"
-    target.touch()
+    # One process builds, others wait for it: they need the same target, and whole.
+    with open(CACHE / f"{name}.lock", "wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if target.exists() and target.stat().st_mtime >= newest:
+            return target
+        assert shutil.which(command[0]), f"{command[0]} is not installed; {name} clients need it"
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False,
+                              timeout=BUILD_S_MAX)
+        if done.returncode != 0:
+            target.unlink(missing_ok=True)  # perhaps half of it; the next one begins anew
+        assert done.returncode == 0, f"building the {name} clients:\n{done.stdout}\n{done.stderr}"
+        target.touch()
     return target
 
 

@@ -16,6 +16,7 @@ from weir_process import free_port
 class Server(http.server.ThreadingHTTPServer):
     allow_reuse_address = True
     daemon_threads = True
+    request_queue_size = 256  # beyond it a connection is made a second later, at best
 
     def handle_error(self, request, client_address):
         """Connections that end early are what some tests are about."""
@@ -32,7 +33,7 @@ class Sink:
         self.resources = []
         self.scopes = []
         self.script = []
-        self.delay_s = 0  # before each answer
+        self.delay_s = 0  # before each answer; a shorter one counts for those under way, too
         self.reply = b""  # body of each 200
         self.lock = threading.Lock()
         self.connections = set()
@@ -91,9 +92,10 @@ class Sink:
 
     def answer(self, handler):
         body = read_body(handler)
-        self.times.append(time.monotonic())
-        if self.delay_s > 0:
-            time.sleep(self.delay_s)
+        came = time.monotonic()
+        self.times.append(came)
+        while time.monotonic() < came + self.delay_s:
+            time.sleep(0.005)
         with self.lock:
             status, headers = self.script.pop(0) if self.script else (200, {})
             self.requests.append((handler.path, dict(handler.headers), status))

@@ -5,8 +5,9 @@ import yaml
 
 SIGNALS = ("traces", "metrics", "logs")
 
-# A window that ends only when weir does: every series then leaves as exactly one point.
-ONE_WINDOW = "86400s"
+# A window that ends only when weir does: every series then leaves as exactly one point. Windows
+# end at multiples of their length, so a day would end at midnight; this one ends in May 2033.
+ONE_WINDOW = "2000000000s"
 
 
 def listener(address, transport="udp"):

@@ -27,6 +27,7 @@ def running(start, sink):
     settings = config(statsd(port, aggregation_interval="200ms"), otlphttp(sink), health_port)
     with start(settings) as weir:
         send_udp(port, ["c:1|c"] * 100 + ["bad"] * 10, per_datagram=10)
+        weir.wait_for("wire_parsed", 11)
         wait_until(lambda: sink.total("c") == 100)
         wait_until(lambda: weir.exporter("otlphttp")["items_held"] == 0)
         weir.health = f"http://127.0.0.1:{health_port}"
@@ -187,12 +188,11 @@ def test_health_check_path(start, sink):
 def test_not_ready_while_draining(start, sink):
     port, health_port = free_udp_port(), free_port()
     settings = config(statsd(port), otlphttp(sink), health_port)
-    with start(settings, "--drain-timeout=5s") as weir:
+    with start(settings) as weir:
         with Load(port):
             weir.wait_for("wire_received", 10)
             weir.signal(signal.SIGTERM)
-            wait_until(lambda: fetch_status(f"{weir.admin}/readyz") == (503, "settling\n"),
-                       seconds=1)
+            wait_until(lambda: fetch_status(f"{weir.admin}/readyz") == (503, "settling\n"))
             status, body = fetch_status(f"http://127.0.0.1:{health_port}/")
             assert (status, json.loads(body)["status"]) == (503, "Server not available")
             assert fetch_status(f"{weir.admin}/livez")[0] == 200

@@ -19,7 +19,7 @@ from otlp_make import add_attribute, make
 from otlp_send import post
 from prom_page import total
 from settings import otlp_receiver, otlphttp, pipelines
-from weir_process import free_port, free_udp_port, run_command, wait_until
+from weir_process import fetch, free_port, free_udp_port, run_command, wait_until
 
 ONE_BACKEND = True  # the egress thread is the same on both
 COUNT = 1000
@@ -293,6 +293,7 @@ def test_a_megabyte_and_more_is_cut_into_calls(start_aws, aws):
 
 def rejected(weir, name):
     """{reason: items} of an exporter, as far as there are any; agrees with the status page."""
+    wait_until(lambda: weir.exporter(name)["items_held"] == 0, what="an exporter that has decided")
     samples = weir.metrics()["weir_items_rejected"]
     found = {labels["reason"]: int(items) for labels, items in samples
              if labels["exporter"] == name and items > 0}
@@ -451,8 +452,9 @@ def test_max_retries_bounds_the_attempts(start_aws, aws, name):
 def test_an_outage_loses_nothing_and_repeats_nothing(start_aws, aws, is_full, name, trouble):
     """What AWS failed to answer well was not taken, so every item arrives exactly once."""
     exporters, signal, operation = EXPORTERS[name]
-    exporters = {name: {**exporters[name], "timeout": "2s"}}
-    aws.hang_s = 4
+    if trouble == HANG:  # longer than good answers take, or these are asked for twice
+        exporters = {name: {**exporters[name], "timeout": "5s"}}
+    aws.hang_s = 10
     seconds = 60 if is_full else 4
     pieces = seconds * 5
     with start_aws(exporters) as weir:
@@ -476,8 +478,9 @@ def test_an_outage_loses_nothing_and_repeats_nothing(start_aws, aws, is_full, na
 def test_unanswered_attempts_are_repeated_and_counted(start_aws, aws, name, trouble):
     """AWS may have taken them: the same documents go again, and only those."""
     exporters, signal, operation = EXPORTERS[name]
-    exporters = {name: {**exporters[name], "timeout": "2s"}}
-    aws.hang_s = 6
+    if trouble == HANG:  # longer than good answers take, or these are asked for twice
+        exporters = {name: {**exporters[name], "timeout": "4s"}}
+    aws.hang_s = 12
     with start_aws(exporters) as weir:
         post(weir, signal, request_of(signal, 10, 0))
         wait_until(lambda: weir.exporter(name)["items_delivered"] == 10, what="the first")
@@ -511,10 +514,9 @@ def test_a_group_that_may_not_be_made_is_not_hidden(start_aws, aws):
     aws.always = {"CreateLogGroup": DENIED, "CreateLogStream": DENIED}
     with start_aws(LOGS) as weir:
         post(weir, "logs", request_of("logs", 10))
-        wait_until(lambda: aws.count("PutLogEvents") > 0, what="the first call")
-        time.sleep(1)
+        wait_until(lambda: "AccessDenied" in weir.log_text() or
+                   "ResourceNotFound" in weir.log_text(), what="a word about it")
         aws.always = {}
-    assert "AccessDenied" in weir.log_text() or "ResourceNotFound" in weir.log_text()
 
 
 # --- credentials ---------------------------------------------------------------------------------
@@ -523,9 +525,9 @@ def test_a_group_that_may_not_be_made_is_not_hidden(start_aws, aws):
 def test_credentials_of_a_task_are_renewed_before_they_expire(start_aws, aws, name):
     """Five minutes before their end, or half-way there where they do not live that long."""
     exporters, signal, operation = EXPORTERS[name]
-    aws.lifetime_s = 4
+    aws.lifetime_s = 10  # renewed after half of it, so there is time for a slow machine
     with start_aws(exporters, env=aws.container_environment()) as weir:
-        send_in_pieces(weir, signal, 30, 20, 0.3)
+        send_in_pieces(weir, signal, 30, 20, 0.4)
         assert len(aws.issued) >= 2
     assert numbers(aws, name) == list(range(600))
     assert aws.count(operation, 403) == 0
@@ -603,7 +605,7 @@ def run_without_region(folder, config, **env):
                "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent", "AWS_ACCESS_KEY_ID": KEY_ID,
                "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "", "AWS_DEFAULT_REGION": ""}
     begin = time.monotonic()
-    ended = run_command("run", "--config", path, env={**nowhere, **env}, seconds=20)
+    ended = run_command("run", "--config", path, env={**nowhere, **env}, seconds=60)
     return ended, time.monotonic() - begin
 
 
@@ -633,7 +635,7 @@ def test_metadata_that_is_silent_about_the_region_ends_weir_in_bounded_time(tmp_
             tmp_path, config, AWS_EC2_METADATA_DISABLED="false",
             AWS_EC2_METADATA_SERVICE_ENDPOINT=url, ECS_CONTAINER_METADATA_URI_V4=f"{url}/v4/x")
     assert ended.returncode == 78, ended.stderr
-    assert "set AWS_REGION" in ended.stderr and seconds < 18
+    assert "set AWS_REGION" in ended.stderr and seconds < 40
 
 
 def test_a_setting_of_the_exporter_is_region_enough(start_aws, aws):
@@ -646,11 +648,12 @@ def test_a_setting_of_the_exporter_is_region_enough(start_aws, aws):
 
 # --- moto ----------------------------------------------------------------------------------------
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def moto():
     server = ThreadedMotoServer("127.0.0.1", port=free_port(), verbose=False)
     server.start()
     host, port = server.get_host_and_port()
+    fetch(f"http://{host}:{port}/moto-api/reset", method="POST")  # what it has is the process's
     yield f"http://{host}:{port}"
     server.stop()
 

@@ -13,6 +13,9 @@ from weir_process import wait_until
 
 UDP_PORT, TCP_PORT, CHECK_PORT = 8125, 4317, 13133
 HOUR_MS = 3_600_000  # longer than any test: what is set to it does not end by itself
+# Between bursts: until a neighbour's address is known, and on their way from one host to another,
+# the kernel keeps some hundred datagrams and drops the others.
+PAUSE_S = 0.002
 SO_RCVBUFFORCE = 33  # not among Python's
 PROXY_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 
@@ -67,10 +70,10 @@ class Target:
     def answer_checks(self):
         while True:
             connection, _ = self.http.accept()
-            self.checks.append(connection.recv(1000))
             status = "200 OK" if self.is_well else "503 Service Unavailable"
-            connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
-            connection.close()
+            with connection, contextlib.suppress(ConnectionError):  # a check that took too long
+                self.checks.append(connection.recv(1000))
+                connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
 
     def stop_listening(self):
         for bound in (self.udp, self.tcp):
@@ -128,6 +131,7 @@ def test_a_datagram_flow_stays_and_flows_spread(balancer, targets):
     for round_number in range(20):
         for i, client in enumerate(clients):
             client.send(f"{i} {round_number}".encode())
+        time.sleep(PAUSE_S)
     wait_until(lambda: sum(len(target.datagrams) for target in targets) == 600)
     homes = [{datagram.split()[0] for datagram in target.datagrams} for target in targets]
     assert all(homes) and sum(map(len, homes)) == 30  # each client in exactly one place
@@ -162,6 +166,7 @@ def test_every_datagram_that_nobody_takes_is_counted(balancer, targets):
     for _ in range(50):
         for client in clients:
             client.send(b"perhaps")
+        time.sleep(PAUSE_S)
     wait_until(lambda: balancer.counts("udp")["datagrams"] == 30 * 51)
 
     def refused():
@@ -271,8 +276,10 @@ def test_an_idle_flow_is_forgotten(balancer, targets):
 def test_a_refused_connection_is_a_reset_one(balancer, targets):
     for target in targets:
         target.stop_listening()
-    with pytest.raises(ConnectionResetError):
-        exchange(balancer, b"anybody?")
+    # Nothing is sent: the reset may come at any moment, and is seen by whoever looks next.
+    with pytest.raises(ConnectionResetError), \
+            socket.create_connection((balancer.address, TCP_PORT), timeout=10) as stream:
+        stream.recv(1)
     assert sum(one["refused_connections"]
                for one in balancer.counts("tcp")["targets"].values()) == 1
 
@@ -324,4 +331,4 @@ def test_twenty_thousand_datagrams_a_second_go_through(network, balancer, target
             taken = host.udp_counters()  # what was read, and what there was no room for
             return taken["InDatagrams"] + taken["RcvbufErrors"]
         wait_until(lambda: judged() == sent[f"t{i}"], what=f"the datagrams of t{i}")
-    assert network.interface_drops() == 0
+    assert network.interface_drops() == {}

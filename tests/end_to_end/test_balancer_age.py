@@ -22,7 +22,7 @@ def has_all(fleet):
 
 
 def test_long_lived_clients_spread_over_a_new_gateway_within_two_ages(tmp_path, io, is_full):
-    age_s = 30 if is_full else 2
+    age_s = 30 if is_full else 3
     age = {AGE: f"{age_s}s"}
     keys = {"statsd": age, "http": age, "grpc": {"keepalive": {"server_parameters": age}}}
     with Fleet(tmp_path, **keys) as fleet:
@@ -35,21 +35,31 @@ def test_long_lived_clients_spread_over_a_new_gateway_within_two_ages(tmp_path, 
             wait_until(lambda: has_all(fleet))
             second, = fleet.start_joined("uring")
             time.sleep(2 * age_s)
-            check_spread(fleet, first, second, age_s)
+            check_ages(fleet, age_s)
+            # Where a connection goes is drawn by lot, and all of a kind may draw the same.
+            wait_until(lambda: is_spread(fleet, {first.name, second.name}), 4 * age_s,
+                       what="clients of each kind on both")
         fleet.stop()
         for gateway in (first, second):
             assert gateway.books()["items_folded"] == fleet.total(LineLoad.NAME, gateway)
         check_nothing_happened(fleet, sdk, lines)
 
 
-def check_spread(fleet, first, second, age_s):
-    """Each kind of client is on both, and no connection is older than an age and its jitter."""
+def check_ages(fleet, age_s):
+    """No connection is older than an age, its jitter, and the time it takes to go.
+
+    That is up to a second until the age is looked at, and what the client makes of it. What does
+    not age is two ages old by now.
+    """
     for name in CONNECTIONS:
-        found = fleet.balancer.connections(name)
-        homes = {connection["target"] for connection in found}
-        assert homes == {first.name, second.name}, (name, found)
-        oldest_s = max(connection["age_ms"] for connection in found) / 1000
-        assert oldest_s < 1.1 * age_s + 1, (name, oldest_s)
+        ages_ms = [one["age_ms"] for one in fleet.balancer.connections(name)]
+        assert max(ages_ms, default=0) / 1000 < 1.1 * age_s + 2.5, (name, ages_ms)
+
+
+def is_spread(fleet, names):
+    """Each kind of client is on all of them."""
+    return all({one["target"] for one in fleet.balancer.connections(kind)} == names
+               for kind in CONNECTIONS)
 
 
 def check_nothing_happened(fleet, sdk, lines):

@@ -16,6 +16,9 @@ from weir_process import fetch_status, wait_until
 ONE_BACKEND = True
 # The settle time is two fifths of it: longer than the balancer goes on sending.
 DRAIN = {False: "--drain-timeout=10s", True: "--drain-timeout=115s"}
+# Who names a settle time gets all of it, even if nobody sends anything for half a second.
+SETTLE = {False: ["--drain-timeout=15s", "--settle-time=6s"],
+          True: ["--drain-timeout=115s", "--settle-time=46s"]}
 
 
 def numbers_by_sender(fleet, signal_name):
@@ -53,7 +56,7 @@ def check_lines(fleet, loads):
     found = fleet.total(LineLoad.NAME)
     assert sent - uncertain <= found <= sent, (sent, uncertain, found)
     breaks = [each for load in loads for each in load.breaks]
-    cut = sum(target["reset_connections"]
+    cut = sum(target["reset_connections"] + target["refused_connections"]
               for target in fleet.balancer.counts("lines")["targets"].values())
     assert len(breaks) == cut, (breaks, fleet.balancer.counts("lines"))
 
@@ -78,8 +81,7 @@ def retire(fleet, gateway, round_number):
     if round_number % 3 == 0:
         fleet.balancer.deregister(gateway.name)
     gateway.signal(signal.SIGTERM)
-    wait_until(lambda: fetch_status(f"{gateway.admin}/readyz")[0] == 503, seconds=2,
-               what="readiness to go")
+    wait_until(lambda: fetch_status(f"{gateway.admin}/readyz")[0] == 503, what="readiness to go")
     if round_number % 3 == 1:
         time.sleep(0.3)
         fleet.balancer.deregister(gateway.name)
@@ -88,7 +90,7 @@ def retire(fleet, gateway, round_number):
 def test_rolling_deploy_loses_nothing(tmp_path, io, is_full):
     """Three times over: a new gateway joins, the oldest is stopped, everybody goes on sending."""
     backends = [io] * 3 if is_full else ["uring", "epoll", "uring"]
-    with Fleet(tmp_path, REAL if is_full else QUICK, [DRAIN[is_full]]) as fleet:
+    with Fleet(tmp_path, REAL if is_full else QUICK, SETTLE[is_full]) as fleet:
         running = fleet.start_joined(io, "uring")
         datagrams = DatagramLoad(fleet.address)
         lines = [LineLoad(fleet.address) for _ in range(3)]
@@ -106,6 +108,8 @@ def test_rolling_deploy_loses_nothing(tmp_path, io, is_full):
             gateway.check_books()
         check_sdk(fleet, sdk)
         check_lines(fleet, lines)
+        assert not any(target["refused_connections"]
+                       for target in fleet.balancer.counts("lines")["targets"].values())
         check_folded(fleet)
         fleet.check_datagrams(datagrams.per_datagram, datagrams.NAME)
         assert check_loss(fleet, datagrams) == 0
@@ -122,7 +126,7 @@ def stop_under_load(fleet, gateway, load):
 
 def test_datagrams_are_lost_where_the_balancer_sent_them_to_nobody(tmp_path, io):
     """A gateway whose time is too short: the balancer goes on for three seconds, it for one."""
-    with Fleet(tmp_path, QUICK, ["--drain-timeout=2500ms"]) as fleet:
+    with Fleet(tmp_path, QUICK, ["--drain-timeout=10s", "--settle-time=1s"]) as fleet:
         old, _ = fleet.start_joined(io, "uring")
         with DatagramLoad(fleet.address) as load:
             wait_until(lambda: fleet.balancer.counts("statsd")["datagrams"] > 500)

@@ -18,7 +18,7 @@ CLIENTS = 12
 FIRST_PORT = 20000  # of the clients: their flows are the same in every run
 ROUNDS = 100
 MEMBERS = 1200  # of each client's set: more than are kept one by one
-SKETCH_ERROR = 3 * 0.008
+SKETCH_ERROR = 5 * 0.008  # hashes are seeded by chance, so every run estimates anew
 STATSD = {"aggregation_interval": ONE_WINDOW, "timer_histogram_mapping": [
     {"statsd_type": "histogram", "observer_type": "histogram",
      "histogram": {"explicit_buckets": [{"matcher_pattern": "^wait$", "buckets": [10, 50, 90]}]}}]}

@@ -108,7 +108,7 @@ def test_upstream_down_with_a_tiny_queue_holds_the_windows(start, sink):
 
 def test_retries_end_and_are_counted(start, sink):
     port = free_udp_port()
-    retry = {"initial_interval": "50ms", "max_interval": "100ms", "max_elapsed_time": "300ms"}
+    retry = {"initial_interval": "50ms", "max_interval": "100ms", "max_elapsed_time": "2s"}
     sink.go_down()
     settings = config(statsd(port, aggregation_interval="100ms"),
                       otlphttp(sink, retry_on_failure=retry))
@@ -141,7 +141,7 @@ def test_kernel_drops_are_exact_and_beside_the_books(start, sink):
         def counted():
             counters = weir.receiver()
             return counters["wire_received"] + counters["kernel_dropped"] == count + 1
-        wait_until(counted, seconds=5, what="received + dropped == sent")
+        wait_until(counted, what="received + dropped == sent")
     books = weir.books()
     assert books["kernel_dropped_at_least"] > count / 2
     assert books["wire_received"] + books["kernel_dropped_at_least"] == count + 1
@@ -185,16 +185,16 @@ def test_queue_sizers_bound_what_is_held(start, sink, sizer, size):
     settings = config(statsd(port, aggregation_interval="100ms"),
                       otlphttp(sink, sending_queue=queue))
     with start(settings) as weir:
-        for first in range(0, 200, 20):
-            send_udp(port, [f"m{first + i}:1|c" for i in range(20)])
+        for _ in range(10):
+            send_udp(port, [f"m{i}:1|c" for i in range(20)])  # also two windows in one are 20 items
             time.sleep(0.1)
         wait_until(lambda: weir.exporter("otlphttp")["queue_used"] > size / 3, what="what it holds")
         held = weir.exporter("otlphttp")
         assert size / 3 < held["queue_used"] <= size == held["queue_capacity"]
-        assert held["items_held"] < 200
+        assert held["items_held"] <= 4 * 20
         sink.go_up()
-        wait_until(lambda: sink.point_count() == 200)
-    assert all(sink.value(f"m{i}") == 1 for i in range(200))
+        wait_until(lambda: [sink.total(f"m{i}") for i in range(20)] == [10] * 20)
+    assert weir.books()["items_dropped"] == 0
 
 
 def samples(weir, reason):

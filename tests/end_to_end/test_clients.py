@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real clients send every type they know; each value stands at the pull endpoint and in Prometheus.
 
-All of them send into one window, because gauges built of deltas and sets are values of a window.
+All of them send into one window, because gauges built of deltas and sets are values of a window. It
+ends when a reload takes the receiver away, however long they took.
 """
 
 import pathlib
@@ -13,11 +14,10 @@ import statsd as pystatsd
 from datadog.dogstatsd.base import DogStatsd
 from prom_page import parse, value
 from prometheus_process import Prometheus
-from settings import config, listener, prometheus
+from settings import ONE_WINDOW, config, listener, prometheus, statsd
 from weir_process import fetch, free_port, free_udp_port, wait_until
 
 COUNT = 1000
-WINDOW_S = 4
 NODE_SCRIPT = pathlib.Path(__file__).parent / "clients_node" / "hot_shots.js"
 
 
@@ -112,15 +112,11 @@ HOT_SHOTS = [
 def like_default(port, page_port, socket_path, **keys):
     """The embedded default on other ports, with a socket for UnixSocketStatsClient."""
     receiver = {
-        "aggregation_interval": f"{WINDOW_S}s", "enable_simple_tags": True,
+        "aggregation_interval": ONE_WINDOW, "enable_simple_tags": True,
         "is_monotonic_counter": True, **keys,
         "listeners": [listener(port), listener(port, "tcp"), listener(socket_path, "unix")],
     }
     return config(receiver, prometheus(page_port))
-
-
-def wait_for_fresh_window():
-    time.sleep(WINDOW_S - time.time() % WINDOW_S + 0.05)
 
 
 def check_page(page_port, expected):
@@ -161,19 +157,19 @@ def test_every_client_and_type_reaches_the_page_and_prometheus(start, tmp_path):
         expected = expected + pystatsd_expected(prefix)
     with Prometheus(tmp_path, page_port) as prom:
         with start(like_default(port, page_port, path)) as weir:
-            wait_for_fresh_window()
             node = start_hot_shots(port)
             send_datadog(port)
             for make in clients.values():
                 send_pystatsd(make())
             check_hot_shots(node)
+            weir.wait_for("events", 2 * COUNT)
+            counters = weir.wait_for("service_checks", 2 * COUNT)
+            assert counters["events"] == counters["service_checks"] == 2 * COUNT
+            other = config({"statsd/other": statsd(free_udp_port())}, prometheus(page_port))
+            assert weir.reload(other)["event"] == "reloaded"
             check_page(page_port, expected)
             check_prometheus(prom, expected)
-            counters = weir.receiver()
-            assert counters["kernel_dropped"] == 0
-            assert counters["invalid_lines"] == {}
-            assert counters["events"] == 2 * COUNT
-            assert counters["service_checks"] == 2 * COUNT
+    assert weir.books()["kernel_dropped_at_least"] == weir.books()["items_invalid"] == 0
 
 
 def test_totals_go_on_over_windows(start, tmp_path):
@@ -190,4 +186,4 @@ def test_totals_go_on_over_windows(start, tmp_path):
                       *timer("timing", i, 50 * i * (i + 1))]
             page = f"http://127.0.0.1:{page_port}/metrics"
             wait_until(lambda: all(is_shown(parse(fetch(page)), *one) for one in wanted),
-                       seconds=5, what=f"round {i}: {wanted}")
+                       what=f"round {i}: {wanted}")

@@ -24,17 +24,17 @@ def readiness(weir):
 
 @pytest.mark.sanitized
 def test_drain_under_load_delivers_every_line_that_was_read(start, sink):
-    """Senders go on for two seconds after SIGTERM, as behind a load balancer."""
+    """Senders go on until nobody reads any more, as behind a load balancer."""
     port = free_udp_port()
-    with start(config(statsd(port), otlphttp(sink)), "--drain-timeout=5s") as weir:
+    with start(config(statsd(port), otlphttp(sink)), "--drain-timeout=10s") as weir:
         with Load(port) as load:
             weir.wait_for("wire_received", 100)
             weir.signal(signal.SIGTERM)
-            wait_until(lambda: readiness(weir) == 503, seconds=1, what="readiness to go")
+            wait_until(lambda: readiness(weir) == 503, what="readiness to go")
             read_then = weir.receiver()["wire_received"]
-            wait_until(lambda: weir.receiver()["wire_received"] > read_then + 100, seconds=2,
+            wait_until(lambda: weir.receiver()["wire_received"] > read_then + 100,
                        what="reading to go on while not ready")
-            time.sleep(2)
+            wait_until(lambda: "flushing" in states(weir), what="the end of reading")
         assert weir.wait() == 0
     books = weir.books()
     assert sink.total("load") == books["items_folded"] == books["items_decoded"]
@@ -58,14 +58,14 @@ def test_drain_ends_early_when_input_is_silent(start, sink):
 def test_settle_time_waits_for_sparse_senders(start, sink):
     """Behind a load balancer the next datagram may take longer than silence usually lasts."""
     port = free_udp_port()
-    with start(config(statsd(port), otlphttp(sink)), "--settle-time=3s") as weir:
+    with start(config(statsd(port), otlphttp(sink)), "--settle-time=5s") as weir:
         began = time.monotonic()
         weir.signal(signal.SIGTERM)
         for _ in range(2):
             time.sleep(1)
             send_udp(port, ["late:1|c"] * 50)
         assert weir.wait() == 0
-        assert 3 <= time.monotonic() - began < 5
+        assert 5 <= time.monotonic() - began < 15  # the drain has 25 s
     assert sink.value("late") == 100
 
 
@@ -162,7 +162,7 @@ def test_upstream_down_at_shutdown_ends_in_time_and_counts(start, sink, is_full)
         weir.wait_for("items_folded", 50)
         began = time.monotonic()
         assert weir.stop() == 0
-        assert drain_s - 1.5 < time.monotonic() - began < drain_s + 2  # and not before
+        assert drain_s - 1.5 < time.monotonic() - began < drain_s + 10  # and not before
     books = weir.books()
     assert books["items_dropped"] == books["points_emitted"] == 50
     dropped = weir.events("export_dropped")
@@ -176,7 +176,7 @@ def test_upstream_that_comes_back_during_the_drain_gets_everything(start, sink, 
     sink.go_down()
     exporter = otlphttp(sink, retry_on_failure=retry, sending_queue={"num_consumers": 2})
     receiver = statsd(port, aggregation_interval="200ms")
-    with start(config(receiver, exporter), "--drain-timeout=10s") as weir:
+    with start(config(receiver, exporter)) as weir:
         for i in range(5):
             send_udp(port, [f"m{i}:{i}|c", "all:1|c"])
             time.sleep(0.25)
@@ -186,12 +186,13 @@ def test_upstream_that_comes_back_during_the_drain_gets_everything(start, sink, 
         time.sleep(2)
         sink.go_up()
         assert weir.wait() == 0
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 15  # of the 25 s there are
     assert [sink.total(f"m{i}") for i in range(5)] == [0, 1, 2, 3, 4]
     assert sink.total("all") == 5
     books = weir.books()
     assert books["items_dropped"] == books["items_rejected"] == 0
-    assert books["items_delivered"] == books["points_emitted"] == 10
+    # Two of them may have come into one window; their sum is one point then.
+    assert books["items_delivered"] == books["points_emitted"] == 5 + len(sink.named("all"))
 
 
 def test_slow_upstream_is_waited_for(start, sink):

@@ -325,6 +325,9 @@ def test_a_reload_that_changes_neither_keeps_the_exporter(start_auth, http_upstr
         http_upstream.wait_for_items("logs", COUNT)
         # More signals, and so another graph; the exporter of the logs stays as it is.
         for number in (2, 3):
+            # Answered, so that the next request finds the connection free.
+            wait_until(lambda count=(number - 1) * COUNT:
+                       weir.exporter("otlphttp")["items_delivered"] == count, what="the answer")
             again = config_of(weir, http_upstream, BEARER)
             assert weir.reload(again)["event"] == "reloaded"
             post(weir, "logs", make("logs", COUNT, first=number * COUNT))

@@ -295,8 +295,8 @@ def test_authenticator_refuses(start_otlp, grpc_upstream):
 
 def test_age_of_connections_ends_in_two_steps(start_otlp, grpc_upstream):
     """GOAWAY, and what is under way is still answered."""
-    keepalive = {"server_parameters": {"max_connection_age": "300ms",
-                                       "max_connection_age_grace": "2s"}}
+    keepalive = {"server_parameters": {"max_connection_age": "1s",
+                                       "max_connection_age_grace": "10s"}}
     with start_otlp({"otlp": otlp_grpc(grpc_upstream)}, grpc={"keepalive": keepalive}) as weir:
         with H2Client(weir.grpc_port) as connection:
             stream = connection.start(grpc_headers(TRACES))

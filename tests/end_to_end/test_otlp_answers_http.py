@@ -456,7 +456,7 @@ def test_body_that_comes_too_slowly(start_otlp, http_upstream):
     """Over both versions; a neighbour on the same connection is not hurt."""
     pseudo = [(":method", "POST"), (":path", "/v1/traces"), (":scheme", "http"),
               (":authority", "127.0.0.1"), ("content-type", PROTOBUF)]
-    with start_otlp({"otlphttp": otlphttp(http_upstream)}, http={"read_timeout": "300ms"}) as weir:
+    with start_otlp({"otlphttp": otlphttp(http_upstream)}, http={"read_timeout": "1s"}) as weir:
         with H1Client(weir.http_port) as slow:
             slow.send(head("/v1/traces", 100) + b"\n")
             assert slow.answer().status == 408

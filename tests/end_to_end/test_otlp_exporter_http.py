@@ -72,7 +72,7 @@ def seconds(_):
 
 
 def date(now):
-    return email.utils.formatdate(now + 2.5, usegmt=True)  # whole seconds: 1.5 to 2.5 from now
+    return email.utils.formatdate(now + 3.5, usegmt=True)  # whole seconds: 2.5 to 3.5 from now
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -83,7 +83,7 @@ def test_retry_after_is_honoured(start_otlp, http_upstream, status, retry_after)
                                        headers={"Retry-After": retry_after(time.time())})]
         post(weir, "traces", make("traces", ITEMS))
         http_upstream.wait_for_items("traces", ITEMS)
-    assert 1 <= http_upstream.pauses()[0] < 4
+    assert 0.9 < http_upstream.pauses()[0] < 10  # a pause of its own is 0.15 s at most
 
 
 @pytest.mark.parametrize("answer", [Answer(is_hang=True), Answer(is_reset=True)],

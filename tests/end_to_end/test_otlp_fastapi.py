@@ -46,7 +46,10 @@ def run_shop(database, tmp_path):
         env = {**otlp_clients.environment(), "SHOP_DATABASE": database.url,
                "OTEL_SERVICE_NAME": "shop", "OTEL_EXPORTER_OTLP_ENDPOINT": url,
                "OTEL_EXPORTER_OTLP_PROTOCOL": protocol, "OTEL_LOGS_EXPORTER": "otlp",
-               "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED": "true"}
+               "OTEL_PYTHON_LOGGING_AUTO_INSTRUMENTATION_ENABLED": "true",
+               # However long it takes: metrics once, at the end, and no queue that overflows.
+               "OTEL_METRIC_EXPORT_INTERVAL": "3600000", "OTEL_BSP_MAX_QUEUE_SIZE": "100000",
+               "OTEL_BLRP_MAX_QUEUE_SIZE": "100000"}
         command = [BIN / "opentelemetry-instrument", sys.executable, "-m", "uvicorn",
                    "--port", str(port), "--no-access-log", "shop_app:app"]
         log_path = tmp_path / "shop.log"
@@ -55,10 +58,10 @@ def run_shop(database, tmp_path):
         try:
             wait_until(lambda: shop.poll() is not None or
                        fetch_status(f"http://127.0.0.1:{port}/docs")[0] == 200,
-                       seconds=30, what="uvicorn")
+                       seconds=90, what="uvicorn")
             ask_for_items(port)
             shop.send_signal(signal.SIGINT)  # after which the SDK flushes what it has
-            assert shop.wait(30) == 0 and "Traceback" not in log_path.read_text()
+            assert shop.wait(60) == 0 and "Traceback" not in log_path.read_text()
         except BaseException as error:
             raise AssertionError(log_path.read_text()) from error
         finally:

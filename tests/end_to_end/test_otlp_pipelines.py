@@ -108,15 +108,16 @@ def test_aliases_and_several_of_a_kind(start_otlp, grpc_upstream, http_upstream)
 
 
 def test_slow_exporter_does_not_hold_up_the_other(start_otlp, grpc_upstream, http_upstream):
-    http_upstream.always = Answer(delay_s=3)
+    http_upstream.always = Answer(delay_s=30)
     exporters = {"otlp": otlp_grpc(grpc_upstream),
-                 "otlphttp": otlphttp(http_upstream, sending_queue={"num_consumers": 1})}
+                 "otlphttp": otlphttp(http_upstream, sending_queue={"num_consumers": 1},
+                                      timeout="60s")}
     with start_otlp(exporters) as weir:
         for i in range(10):
             began = time.monotonic()
             post(weir, "traces", make("traces", ITEMS, i * ITEMS))
             grpc_upstream.wait_for_items("traces", (i + 1) * ITEMS)
-            assert time.monotonic() - began < 2.5  # behind the other it takes three seconds
+            assert time.monotonic() - began < 15  # behind the other it takes thirty seconds
         assert weir.exporter("otlphttp")["items_held"] > 0
         http_upstream.always = None
     assert http_upstream.item_counts["traces"] == 10 * ITEMS
@@ -167,16 +168,15 @@ def test_answer_waits_for_the_upstream_without_a_queue(start_otlp, grpc_upstream
         for send in (post, export):
             began = time.monotonic()
             send(weir, "traces", make("traces", ITEMS))
-            assert 0.5 <= time.monotonic() - began < 2
+            assert 0.5 <= time.monotonic() - began < 5
     assert grpc_upstream.item_counts["traces"] == 2 * ITEMS
 
 
 def test_answer_does_not_wait_with_a_queue(start_otlp, grpc_upstream):
-    grpc_upstream.always = Answer(delay_s=3)
-    with start_otlp({"otlp": otlp_grpc(grpc_upstream)}) as weir:
-        began = time.monotonic()
-        post(weir, "traces", make("traces", ITEMS))
-        assert time.monotonic() - began < 2.5
+    grpc_upstream.always = Answer(delay_s=30)
+    with start_otlp({"otlp": otlp_grpc(grpc_upstream, timeout="60s")}) as weir:
+        post(weir, "traces", make("traces", ITEMS))  # its client waits for ten seconds at most
+        grpc_upstream.always = None
 
 
 def test_batch_with_a_waiting_request_closes_at_once(start_otlp, grpc_upstream):
@@ -264,11 +264,11 @@ def test_full_queue_of_one_of_two_loses_its_share_only(start_otlp, grpc_upstream
 @pytest.mark.threads
 def test_pressure_refuses_and_what_was_taken_arrives(start_otlp, grpc_upstream):
     """Sixteen MiB are all there is, and the upstream hangs."""
-    grpc_upstream.always = Answer(delay_s=3)
+    grpc_upstream.always = Answer(delay_s=60)
     limiter = {"memory_limiter": {"check_interval": "100ms", "limit_mib": 16,
                                   "spike_limit_mib": 4}}
     request = make("traces", 1, size=1 << 20)
-    with start_otlp({"otlp": otlp_grpc(grpc_upstream, timeout="10s")},
+    with start_otlp({"otlp": otlp_grpc(grpc_upstream, timeout="120s")},
                     processors=limiter) as weir:
         codes = []
         while UNAVAILABLE not in codes:

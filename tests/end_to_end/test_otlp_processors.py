@@ -62,7 +62,7 @@ def test_batch_ends_with_its_timeout(start_otlp, http_upstream):
         for signal in SIGNALS:
             post(weir, signal, make(signal, 5))
         for signal in SIGNALS:
-            http_upstream.wait_for_items(signal, 5, seconds=3)
+            http_upstream.wait_for_items(signal, 5)
 
 
 # --- resource, attributes -------------------------------------------------------------------------

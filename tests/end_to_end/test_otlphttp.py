@@ -69,12 +69,12 @@ def test_headers(deliver, sink):
 
 def test_retry_waits_as_long_as_the_server_asks(start, sink):
     port = free_udp_port()
-    sink.script = [(503, {"Retry-After": "3"}), (429, {}), (502, {}), (504, {})]
+    sink.script = [(503, {"Retry-After": "5"}), (429, {}), (502, {}), (504, {})]
     with start(config(statsd(port, **FAST), otlphttp(sink))) as weir:
         send_udp(port, ["c:7|c"])
         wait_until(lambda: sink.total("c") == 7)
-        assert sink.times[1] - sink.times[0] >= 3
-        assert sink.times[2] - sink.times[1] < 2.5  # a pause of its own again
+        assert sink.times[1] - sink.times[0] > 4.9
+        assert sink.times[2] - sink.times[1] < 4  # a pause of its own again
         assert weir.exporter("otlphttp")["requests_retried"] == 4
     assert [status for _, _, status in sink.requests] == [503, 429, 502, 504, 200]
     assert weir.books()["items_delivered"] == 1
@@ -128,16 +128,16 @@ def test_retry_switched_off(start, sink):
 def test_slow_exporter_does_not_hold_up_the_other(start, sink):
     port = free_udp_port()
     with Sink() as slow:
-        slow.delay_s = 3
+        slow.delay_s = 30
         queue = {"num_consumers": 1}
-        exporters = {"otlphttp/slow": otlphttp(slow, sending_queue=queue),
+        exporters = {"otlphttp/slow": otlphttp(slow, sending_queue=queue, timeout="60s"),
                      "otlphttp/fast": otlphttp(sink)}
         with start(config(statsd(port, **FAST), exporters)) as weir:
             for i in range(10):
                 send_udp(port, [f"m{i}:{i}|c"])
                 began = time.monotonic()
                 wait_until(lambda: sink.total(f"m{i}") == i and sink.named(f"m{i}"))
-                assert time.monotonic() - began < 2.5  # behind the other it takes three seconds
+                assert time.monotonic() - began < 15  # behind the other it takes thirty seconds
             assert weir.exporter("otlphttp/slow")["items_held"] > 0
             slow.delay_s = 0
         assert sum(slow.total(f"m{i}") for i in range(10)) == 45
@@ -165,6 +165,11 @@ def make_certificate(folder, name="localhost"):
     return context
 
 
+def drain_flags(is_delivered):
+    """Who gets nothing through need not try for long."""
+    return [] if is_delivered else ["--drain-timeout=2s"]
+
+
 @pytest.mark.parametrize("tls, is_trusted", [
     ("ca_file", True), ("insecure_skip_verify", True), (None, False)])
 def test_tls_verifies_unless_told_otherwise(start, tmp_path, tls, is_trusted):
@@ -173,7 +178,7 @@ def test_tls_verifies_unless_told_otherwise(start, tmp_path, tls, is_trusted):
         keys = {"ca_file": {"ca_file": str(tmp_path / "cert.pem")},
                 "insecure_skip_verify": {"insecure_skip_verify": True}, None: {}}[tls]
         settings = config(statsd(port), otlphttp(secure, tls=keys))
-        with start(settings, "--drain-timeout=3s"):
+        with start(settings, *drain_flags(is_trusted)):
             send_udp(port, ["c:3|c"])
         assert secure.total("c") == (3 if is_trusted else 0)
 
@@ -226,7 +231,7 @@ def test_client_certificate(start, tmp_path):
     for tls, is_let_in in ((files, True), (texts, True), ({"ca_file": files["ca_file"]}, False)):
         with Sink(tls=context) as secure:
             settings = config(statsd(port), otlphttp(secure, tls=tls))
-            with start(settings, "--drain-timeout=2s"):
+            with start(settings, *drain_flags(is_let_in)):
                 send_udp(port, ["c:3|c"])
             assert secure.total("c") == (3 if is_let_in else 0)
 
@@ -241,9 +246,9 @@ def test_tls_versions(start, tmp_path, tls, version):
         context.minimum_version = context.maximum_version = spoken
         with Sink(tls=context) as secure:
             exporter = otlphttp(secure, tls={"insecure_skip_verify": True, **tls})
-            with start(config(statsd(port), exporter), "--drain-timeout=2s"):
-                send_udp(port, ["c:3|c"])
             is_spoken = spoken.name.replace("_", ".") == version
+            with start(config(statsd(port), exporter), *drain_flags(is_spoken)):
+                send_udp(port, ["c:3|c"])
             assert secure.total("c") == (3 if is_spoken else 0)
 
 
@@ -261,6 +266,6 @@ def test_include_system_ca_certs_pool(tmp_path, io, is_on):
     tls = {"ca_file": str(tmp_path / "other" / "cert.pem"), "include_system_ca_certs_pool": is_on}
     with Sink(tls=context) as secure:
         settings = config(statsd(port), otlphttp(secure, tls=tls))
-        with Weir(settings, tmp_path, flags=["--drain-timeout=2s"], io=io, wrapper=wrapper):
+        with Weir(settings, tmp_path, flags=drain_flags(is_on), io=io, wrapper=wrapper):
             send_udp(port, ["c:3|c"])
         assert secure.total("c") == (3 if is_on else 0)

@@ -456,13 +456,12 @@ def test_down_and_back(scrape, sink, target):
 
 def test_slow_target_disturbs_nobody(scrape, sink, target):
     target.page = b"g 1\n"
-    with ScrapeTarget() as slow, scrape([target.address, slow.address],
-                                        scrape_timeout="200ms") as weir:
-        slow.page = b"g 2\n"
-        slow.delay_s = 1.5
-        weir.wait_for("scrapes_timeout", 2, "prometheus")
-        counters = weir.wait_for("scrapes_ok", 5, "prometheus")
-        assert counters["scrapes_timeout"] >= 2
+    with ScrapeTarget() as slow:
+        slow.page, slow.delay_s = b"g 2\n", 1.5
+        with scrape([target.address, slow.address], scrape_timeout="200ms") as weir:
+            weir.wait_for("scrapes_timeout", 2, "prometheus")
+            counters = weir.wait_for("scrapes_ok", 5, "prometheus")
+            assert counters["scrapes_timeout"] >= 2
     assert {number(point) for _, _, _, point in sink.named("g") if not is_end(point)} == {1}
 
 
@@ -555,14 +554,17 @@ def test_large_page_does_not_hold_the_thread(scrape, sink, target):
     """What holds it with one page does so with each; waiting for a CPU is long now and then."""
     size = 100_000
     target.page = b"".join(b'g{i="%d",text="%064d"} %d\n' % (i, i, i) for i in range(size))
-    stalls = [0]
+    stalls, count = [0], 0
     with scrape([target.address], scrape_interval="5s", scrape_timeout="5s") as weir:
         while len(stalls) < 2 or stalls[-1] > stalls[-2]:
-            assert len(stalls) <= 5, f"the thread was held by every page: {stalls}"
+            assert len(stalls) <= 15, f"the thread was held by every page: {stalls}"
             wait_until(lambda: weir.exporter("otlphttp")["items_delivered"] >= len(stalls) * size,
                        60, what="one more page")
             stalls.append(value(weir.metrics(), "weir_loop_stalls", thread="egress-0"))
-    assert len(sink.named("g")) >= size
+            with sink.lock:  # so many need much memory
+                count += sum(metric.name == "g" for metric, *_ in sink.points)
+                sink.points.clear()
+    assert count + len(sink.named("g")) >= size
 
 
 # --- what users of ADOT run -----------------------------------------------------------------------

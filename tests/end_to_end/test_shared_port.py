@@ -22,7 +22,7 @@ from otlp_make import make
 from prom_page import total
 from settings import awsxray, otlphttp, pipelines, statsd, to_text
 from test_otlp_tls import make_certificate
-from test_xray_receiver import RULES, Client
+from test_xray_receiver import RULES, TARGETS, Client, wait_for_report
 from weir_process import free_port, free_udp_port, run_command, wait_until
 
 COUNT = 1000
@@ -334,11 +334,11 @@ def test_without_statsd_lines_are_turned_away_and_counted(run, shared, aws):
 
 def test_silence_is_closed_and_no_error(run, shared):
     with run() as weir:
+        begin = time.monotonic()
         with connect(shared.port) as stream:
-            stream.settimeout(15)
-            begin = time.monotonic()
+            stream.settimeout(30)
             assert stream.recv(1) == b""
-            assert 9 < time.monotonic() - begin < 13
+            assert 9 < time.monotonic() - begin < 25
         wait_until(lambda: ended(weir, "silent") == 1, what="the count")
         assert not [entry for entry in weir.log() if entry["level"] in ("warn", "error")]
 
@@ -346,16 +346,13 @@ def test_silence_is_closed_and_no_error(run, shared):
 # --- sampling calls ------------------------------------------------------------------------------
 
 def test_the_xray_sdk_samples_by_way_of_the_shared_port(run, shared, aws, tmp_path):
-    aws.xray.rules = RULES
+    aws.xray.rules, aws.xray.targets = RULES, TARGETS
     with run() as weir:
         weir.xray_port, weir.proxy_port = shared.xray_port, shared.port
         with Client("python", weir, tmp_path, 400) as client:
             weir.wait_for("wire_received", 200, "awsxray")
-            wait_until(lambda: aws.xray.statistics, seconds=30, what="statistics of the SDK")
+            wait_for_report(aws, 200)
     assert len(client.documents()) == 200
-    counted = {report["RuleName"]: report for report in aws.xray.statistics}
-    assert counted["all"]["SampledCount"] == counted["all"]["RequestCount"] == 200
-    assert counted["none"]["SampledCount"] == 0
     assert aws.scopes == {("xray", REGION)}
 
 
@@ -487,10 +484,10 @@ def test_lines_keep_coming_while_receivers_change(run, shared, sink):
             shared.statsd = {"max_connections": 1000 + i}
             assert weir.reload(shared.config())["event"] == "reloaded"
             wait_until(lambda: weir.status()["graphs_draining"] < 3)
+        wait_until(lambda: sent["lines"] > 100, what="a hundred lines")
         is_over.set()
         thread.join()
         wait_until(lambda: weir.status()["graphs_draining"] == 0, what="drained graphs")
-    assert sent["lines"] > 100
     assert sink.total("load") == sent["lines"]
 
 

@@ -177,7 +177,7 @@ def test_max_connection_age_half_closes_and_reads_on(start, sink):
         with connect(port) as stream:
             stream.sendall(b"a:1|c\n")
             assert stream.recv(1) == b""  # told to go
-            assert 0.8 < time.monotonic() - began < 4
+            assert 0.8 < time.monotonic() - began < 10
             stream.sendall(b"a:2|c\n")
         counters = weir.wait_for("items_folded", 2)
         assert counters["connections_aged"] == 1

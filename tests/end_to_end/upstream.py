@@ -64,7 +64,8 @@ class Upstream:
     def __init__(self):
         self.lock = threading.Lock()
         self.script = []
-        self.always = None  # an Answer for all requests beyond the script
+        # An Answer for all requests beyond the script; its delay ends when it is taken away.
+        self.always = None
         self.seen = []
         self.is_over = threading.Event()
         self.item_counts = dict.fromkeys(SIGNALS, 0)  # accepted
@@ -77,8 +78,11 @@ class Upstream:
             self.seen.append(Seen(signal, request, headers, answer, time.monotonic(), peer, raw))
             if answer.is_acceptance:
                 self.item_counts[signal] += item_count - answer.rejected
-        if answer.delay_s > 0:
-            self.is_over.wait(answer.delay_s)
+            is_always = answer is self.always
+        until = time.monotonic() + answer.delay_s
+        while time.monotonic() < until and not (is_always and answer is not self.always):
+            if self.is_over.wait(min(0.01, answer.delay_s)):
+                break
         return answer, response_of(signal, answer)
 
     def requests(self, signal=None):

@@ -128,6 +128,8 @@ class Connection:
         if not isinstance(answer, Frames):
             answer = Frames(**dataclasses.asdict(answer))
         with self.lock:
+            # No longer open: once the client has its answer, it may open another one at once.
+            self.streams.pop(stream, None)
             try:
                 self.write(stream, answer, response.SerializeToString())
                 self.flush()
@@ -137,7 +139,6 @@ class Connection:
                     self.socket.shutdown(socket.SHUT_WR)
             except (OSError, h2.exceptions.ProtocolError):
                 pass  # the client is gone, or its stream
-        self.streams.pop(stream, None)
 
     def write(self, stream, answer, response):
         head = [(":status", "200"), ("content-type", "application/grpc")]

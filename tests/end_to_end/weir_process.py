@@ -50,10 +50,11 @@ def wait_until(check, seconds=15, pause=0.02, what="the condition"):
     """Waits for check() to be true and returns what it said."""
     deadline = time.monotonic() + seconds
     while True:
+        is_late = time.monotonic() > deadline  # asked before, so that the last look is behind it
         value = check()
         if value:
             return value
-        if time.monotonic() > deadline:
+        if is_late:
             raise AssertionError(f"{what} did not come true within {seconds} s")
         time.sleep(pause)
 
@@ -177,10 +178,8 @@ class Weir:
 
     def wait_for(self, field, count, name="statsd", seconds=15):
         """Until a counter of the receiver has reached `count`; returns all of them."""
-        def reached():
-            counters = self.receiver(name)
-            return counters if counters[field] >= count else None
-        return wait_until(reached, seconds, what=f"{field} >= {count}")
+        wait_until(lambda: self.receiver(name)[field] >= count, seconds, what=f"{field} >= {count}")
+        return self.receiver(name)  # again: a page may be read between one counter and the next
 
     def signal(self, number):
         self.process.send_signal(number)

@@ -12,9 +12,11 @@ const emitter = require('aws-xray-sdk-core/dist/lib/segment_emitter');
 const [daemon, countText, folder] = process.argv.slice(2);
 const COUNT = Number(countText);
 const BURST = 20;
+const WINDOW = 100;
 const SERVICE = 'shop-é';
 const sent = fs.openSync(path.join(folder, 'sent'), 'w');
 const socket = dgram.createSocket('udp4');
+let sentCount = 0;
 
 AWSXRay.setDaemonAddress(daemon);
 AWSXRay.enableManualMode();
@@ -24,12 +26,19 @@ emitter.socket = {
   send(message, ...rest) {
     const text = message.toString('utf8');
     fs.writeSync(sent, JSON.stringify(text.slice(text.indexOf('\n') + 1)) + '\n');
+    sentCount += 1;
     socket.send(message, ...rest);
   },
 };
 
 function pause(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+// Until the other side has read what was sent so far, and says so.
+function waitForReader() {
+  console.log(`so far ${sentCount}`);
+  return new Promise((resolve) => process.stdin.resume().once('data', resolve));
 }
 
 async function waitForRules() {
@@ -70,16 +79,19 @@ function serve(i) {
 }
 
 async function main() {
+  process.stdin.on('end', () => process.exit(0));
   await waitForRules();
   for (let i = 0; i < COUNT; i++) {
     serve(i);
     if (i % BURST === 0) {
       await pause(2);
     }
+    if (i % WINDOW === 0) {
+      await waitForReader();
+    }
   }
   fs.closeSync(sent);
   console.log('sent');
-  process.stdin.resume().on('end', () => process.exit(0));
 }
 
 main().catch((error) => {

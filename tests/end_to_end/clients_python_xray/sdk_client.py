@@ -3,7 +3,8 @@
 
 Asks for sampling rules, then serves COUNT requests of two kinds, of which the rules let pass one;
 writes each document it sent into FOLDER/sent, says `sent`, and lives on until its input ends, so
-that the SDK may report its statistics.
+that the SDK may report its statistics. On the way it says `so far N` documents, and waits for a
+line: goes on when they were read.
 """
 
 import json
@@ -16,15 +17,18 @@ from aws_xray_sdk.core.emitters.udp_emitter import PROTOCOL_DELIMITER, UDPEmitte
 from aws_xray_sdk.core.sampling.sampler import DefaultSampler
 
 BURST = 20
+WINDOW = 100
 
 
 class RecordingEmitter(UDPEmitter):
     def __init__(self, daemon, path):
         super().__init__(daemon)
         self.file = open(path, "w", encoding="utf-8")
+        self.count = 0
 
     def _send_data(self, data):
         super()._send_data(data)
+        self.count += 1
         self.file.write(json.dumps(data.partition(PROTOCOL_DELIMITER)[2]) + "\n")
 
 
@@ -72,6 +76,9 @@ def main(daemon, count, folder):
         serve(i)
         if i % BURST == 0:
             time.sleep(0.002)
+        if i % WINDOW == 0:
+            print(f"so far {emitter.count}", flush=True)
+            sys.stdin.readline()
     emitter.file.close()
     print("sent", flush=True)
     sys.stdin.read()
