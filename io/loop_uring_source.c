@@ -215,18 +215,12 @@ static void complete_accept(struct uring_loop *u, struct loop_slot *slot,
 {
     int fault = completion->result < 0 ? completion->result : 0;
     bool is_retried = fault == 0 || fault == -EINTR || fault == -ECONNABORTED || fault == -EAGAIN;
-    if (slot->is_closing) {
-        if (fault == 0) {
-            (void)close(completion->result); /* came too late, like what is still in the backlog */
-        }
-        return;
-    }
-    if (is_retried) {
+    if (!slot->is_closing && is_retried) {
         uring_listener_resume(&u->base, slot);
-    } else {
+    } else if (!slot->is_closing) {
         loop_pause_accept(&u->base, slot, fault);
     }
-    if (fault == 0) {
+    if (fault == 0) { /* also of one that was stopped meanwhile: its owner decides */
         struct loop_address peer = {.len = sizeof(peer) - offsetof(struct loop_address, any)};
         if (getpeername(completion->result, &peer.any, &peer.len) != 0) {
             peer.len = 0; /* reset already; the owner will be told by its end */

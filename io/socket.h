@@ -78,6 +78,9 @@ WEIR_MUST_USE int socket_open_tcp(const struct loop_address *address,
 WEIR_MUST_USE int socket_open_unix(const char *path, int type, const struct socket_options *options,
                                    struct socket_report *report);
 
+/* A connection that waits, non-blocking and close-on-exec (moves out), or -errno; -EAGAIN: none. */
+WEIR_MUST_USE int socket_accept(int listen_fd, struct loop_address *peer);
+
 /* Port of an IPv4 or IPv6 address, 0 for others. */
 uint16_t socket_port_of(const struct loop_address *address);
 
@@ -89,8 +92,8 @@ bool socket_is_dry(int fd);
 
 /*
  * Nothing new reaches this one socket any more; what is queued stays to be read. Over IP others of
- * its reuseport group take over, or the kernel answers that nobody listens; elsewhere, and where
- * that fails, it drops in silence. 0 or -errno.
+ * its reuseport group take over, or the kernel answers that nobody listens; a Unix sender gets
+ * EPERM. Where that fails, the kernel drops in silence. 0 or -errno.
  */
 WEIR_MUST_USE int socket_refuse_all(int fd);
 

@@ -11,6 +11,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "io/socket.h"
 
@@ -109,14 +110,35 @@ static int connect_to_self(int fd)
     return connect(fd, &self.any, self.len) == 0 ? 0 : -errno;
 }
 
+/*
+ * A Unix socket that is connected takes datagrams from its peer alone, and the kernel tells others
+ * EPERM. A peer that has gone counts as well: then there is nobody left whom it takes any from.
+ */
+static int connect_to_nobody(int fd)
+{
+    struct loop_address nobody = {.sun.sun_family = AF_UNIX, .len = sizeof(nobody.sun)};
+    int nobody_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (nobody_fd < 0) {
+        return -errno;
+    }
+    /* Of the family alone: the kernel finds an abstract name. */
+    bool is_named = bind(nobody_fd, &nobody.any, sizeof(nobody.sun.sun_family)) == 0 &&
+                    getsockname(nobody_fd, &nobody.any, &nobody.len) == 0;
+    int err = is_named && connect(fd, &nobody.any, nobody.len) == 0 ? 0 : -errno;
+    (void)close(nobody_fd); /* it was there for its name */
+    return err;
+}
+
 int socket_refuse_all(int fd)
 {
-    if (connect_to_self(fd) == 0) {
+    int err = connect_to_self(fd);
+    err = err == -EAFNOSUPPORT ? connect_to_nobody(fd) : err;
+    if (err == 0) {
         return 0;
     }
     struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
     struct sock_fprog attached = {.len = 1, .filter = &nothing};
-    int err = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &attached, sizeof(attached));
+    err = setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &attached, sizeof(attached));
     return err == 0 ? 0 : -errno;
 }
 

@@ -16,6 +16,7 @@
 #include "core/base/mem.h"
 #include "io/channel.h"
 #include "io/io_bounds.h"
+#include "io/socket.h"
 #include "io/stream_frame.h"
 
 struct stream_connection {
@@ -228,7 +229,7 @@ static void stream_on_accept(struct loop_listener *listener, int fd,
     (void)peer;
     struct stream *stream = CONTAINER_OF(listener, struct stream, listener);
     struct stream_connection *connection = NULL;
-    if (!is_full(stream)) {
+    if (!is_full(stream) && stream->state != STREAM_CLOSING) {
         connection = connection_open(stream, fd);
     }
     if (connection == NULL) {
@@ -237,6 +238,9 @@ static void stream_on_accept(struct loop_listener *listener, int fd,
         return;
     }
     connection_add(stream, connection);
+    if (stream->state == STREAM_DRAINING) {
+        connection_leave(connection, loop_now_mono_ns(stream->loop));
+    }
 }
 
 int stream_adopt(struct stream *stream, struct channel *channel, struct slice first_bytes)
@@ -266,10 +270,24 @@ static void stream_on_error(struct loop_listener *listener, int fault)
     stream->on_fault(stream, fault);
 }
 
+/* Those in the backlog were told that they are connected, and may have said something already. */
+static void accept_rest(struct stream *stream)
+{
+    struct loop_address peer;
+    for (int i = 0; i < SOCKET_LISTEN_BACKLOG && stream->state == STREAM_DRAINING; i++) {
+        int fd = socket_accept(stream->listener.fd, &peer);
+        if (fd < 0) {
+            return;
+        }
+        stream_on_accept(&stream->listener, fd, &peer);
+    }
+}
+
 static void stream_on_listener_closed(struct loop_listener *listener)
 {
     struct stream *stream = CONTAINER_OF(listener, struct stream, listener);
-    (void)close(listener->fd); /* what waits in its backlog is reset by the kernel */
+    accept_rest(stream);
+    (void)close(listener->fd); /* what comes now is reset by the kernel */
     listener->fd = -1;
     stream->is_listening = false;
     finish_if_empty(stream);

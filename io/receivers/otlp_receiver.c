@@ -23,6 +23,7 @@
 #include "io/receivers/xray_asker.h"
 #include "io/receivers/xray_receiver.h"
 #include "io/socket.h"
+#include "io/socket_file.h"
 
 struct otlp_receiver {
     struct receiver receiver;
@@ -33,9 +34,8 @@ struct otlp_receiver {
     struct otlp_shard *shards;                       /* owned; one per shard */
     struct xray_askers askers;                       /* one per shard, where `xray` is written */
     uint32_t shard_count;                            /* of those that are built */
-    bool has_path[OTLP_PROTOCOL_COUNT];              /* a Unix socket that we bound */
+    struct socket_file files[OTLP_PROTOCOL_COUNT];   /* of Unix sockets */
     bool is_draining;
-    bool has_successor; /* the address is somebody else's now */
 };
 
 static const char *const protocol_names[OTLP_PROTOCOL_COUNT] = {
@@ -98,12 +98,11 @@ static int bind_path(struct otlp_receiver *otlp, uint32_t index)
     char path[SOCKET_PATH_MAX_BYTES + 1];
     memcpy(path, endpoint->text.ptr, endpoint->text.len);
     path[endpoint->text.len] = 0;
-    int fd = socket_open_unix(path, SOCK_STREAM, &options, NULL);
+    int fd = socket_file_open(&otlp->files[index], path, SOCK_STREAM, &options, NULL);
     if (fd < 0) {
         return bind_failed(otlp, index, fd, NULL);
     }
     otlp->shards[0].ports[index].fd = fd;
-    otlp->has_path[index] = true;
     log_listening(otlp, index, 0);
     return 0;
 }
@@ -309,14 +308,17 @@ static void otlp_connect(struct receiver *receiver, struct pipeline *const *pipe
 static int otlp_start(struct receiver *receiver)
 {
     struct otlp_receiver *otlp = of(receiver);
-    for (uint32_t i = 0; i < otlp->shard_count; i++) {
-        int err = otlp_shard_start(&otlp->shards[i]);
-        if (err != 0) {
-            log_error("start_failed", LOG_TEXT("receiver", receiver->id), LOG_FAULT("reason", err));
-            return err;
-        }
+    int err = 0;
+    for (uint32_t i = 0; i < otlp->shard_count && err == 0; i++) {
+        err = otlp_shard_start(&otlp->shards[i]);
     }
-    return 0;
+    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT && err == 0; i++) {
+        err = socket_file_take(&otlp->files[i]);
+    }
+    if (err != 0) {
+        log_error("start_failed", LOG_TEXT("receiver", receiver->id), LOG_FAULT("reason", err));
+    }
+    return err;
 }
 
 /* --- ending ----------------------------------------------------------------------------------- */
@@ -336,7 +338,7 @@ static void otlp_drain(struct receiver *receiver, bool has_successor)
         return;
     }
     otlp->is_draining = true;
-    otlp->has_successor = has_successor;
+    (void)has_successor; /* its listeners stand beside ours, or at our paths */
     for (uint32_t i = 0; i < otlp->shard_count; i++) {
         otlp_shard_drain(&otlp->shards[i]);
     }
@@ -376,13 +378,7 @@ static void otlp_close(struct receiver *receiver)
         otlp_shard_fini(&otlp->shards[i]);
     }
     for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
-        const struct otlp_endpoint *endpoint = &otlp->config.endpoints[i];
-        if (otlp->has_path[i] && !otlp->has_successor) {
-            char path[SOCKET_PATH_MAX_BYTES + 1];
-            memcpy(path, endpoint->text.ptr, endpoint->text.len);
-            path[endpoint->text.len] = 0;
-            (void)unlink(path); /* may be gone already */
-        }
+        socket_file_close(&otlp->files[i]);
         tls_context_free(otlp->tls[i]);
     }
     mem_free(otlp->shards);

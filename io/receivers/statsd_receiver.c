@@ -20,6 +20,7 @@
 #include "io/receivers/statsd_egress.h"
 #include "io/receivers/statsd_shard.h"
 #include "io/socket.h"
+#include "io/socket_file.h"
 
 struct statsd_receiver {
     struct receiver receiver;
@@ -30,8 +31,7 @@ struct statsd_receiver {
     struct statsd_egress egress;
     bool has_egress;
     bool is_draining;
-    bool has_successor;                   /* the address is somebody else's now */
-    bool owns_path[STATSD_LISTENERS_MAX]; /* a Unix socket that is ours to remove, by endpoint */
+    struct socket_file files[STATSD_LISTENERS_MAX]; /* of Unix sockets, by endpoint */
 };
 
 static struct statsd_receiver *of(struct receiver *receiver)
@@ -105,12 +105,11 @@ static int bind_path(struct statsd_receiver *statsd, const struct statsd_endpoin
         .permissions = statsd->config.socket_permissions,
     };
     struct socket_report report = {0};
-    int fd =
-        socket_open_unix(endpoint->text, is_stream ? SOCK_STREAM : SOCK_DGRAM, &options, &report);
+    int fd = socket_file_open(&statsd->files[endpoint - statsd->config.endpoints], endpoint->text,
+                              is_stream ? SOCK_STREAM : SOCK_DGRAM, &options, &report);
     if (fd < 0) {
         return bind_failed(statsd, endpoint, fd, NULL);
     }
-    statsd->owns_path[endpoint - statsd->config.endpoints] = true;
     statsd_shard_add_listener(&statsd->shards[0], fd, endpoint);
     log_listening(statsd, endpoint, &report);
     return 0;
@@ -256,14 +255,17 @@ static void statsd_connect(struct receiver *receiver, struct pipeline *const *pi
 static int statsd_start(struct receiver *receiver)
 {
     struct statsd_receiver *statsd = of(receiver);
-    for (uint32_t i = 0; i < statsd->shard_count; i++) {
-        int err = statsd_shard_start(&statsd->shards[i]);
-        if (err != 0) {
-            log_error("start_failed", LOG_TEXT("receiver", receiver->id), LOG_FAULT("reason", err));
-            return err;
-        }
+    int err = 0;
+    for (uint32_t i = 0; i < statsd->shard_count && err == 0; i++) {
+        err = statsd_shard_start(&statsd->shards[i]);
     }
-    return 0;
+    for (uint32_t i = 0; i < statsd->config.endpoint_count && err == 0; i++) {
+        err = socket_file_take(&statsd->files[i]);
+    }
+    if (err != 0) {
+        log_error("start_failed", LOG_TEXT("receiver", receiver->id), LOG_FAULT("reason", err));
+    }
+    return err;
 }
 
 /* --- ending ---------------------------------------------------------------------------------- */
@@ -308,7 +310,6 @@ static void statsd_drain(struct receiver *receiver, bool has_successor)
         return;
     }
     statsd->is_draining = true;
-    statsd->has_successor = has_successor;
     if (has_successor) {
         leave_groups(statsd);
     }
@@ -342,9 +343,7 @@ static void statsd_close(struct receiver *receiver)
         statsd_shard_fini(&statsd->shards[i]);
     }
     for (uint32_t i = 0; i < statsd->config.endpoint_count; i++) {
-        if (statsd->owns_path[i] && !statsd->has_successor) {
-            (void)unlink(statsd->config.endpoints[i].text); /* may be gone already */
-        }
+        socket_file_close(&statsd->files[i]);
     }
     mem_free(statsd->shards);
     mem_free(statsd->receiver.counters);

@@ -11,8 +11,8 @@ import urllib.request
 import pytest
 from otlp_sink import Sink
 from prom_page import parse, total
-from senders import Load, connect, send_udp
-from settings import config, otlphttp, prometheus, statsd
+from senders import Load, connect, framed, send_udp, send_unixgram
+from settings import config, otlphttp, pipelines, prometheus, statsd
 from weir_process import fetch, free_port, free_udp_port, wait_until
 
 
@@ -196,6 +196,134 @@ def test_changed_receiver_under_load_loses_nothing(start, sink):
     full = books["kernel_dropped_at_least"]
     assert books["wire_received"] == load.sent_datagrams + other.sent_datagrams - full
     assert sink.total("load") == books["items_folded"] == sent - full * load.per_datagram
+
+
+class PathLoad:
+    """Counters to a path, whoever listens there. Goes there anew where it is told to, as clients do.
+
+    A datagram each time, or a connection each time with the text it carries.
+    """
+
+    def __init__(self, path, kind, text):
+        self.path, self.kind, self.text = str(path), kind, text
+        self.sent_count = 0
+        self.fault = None
+        self.is_over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over.set()
+        self.thread.join()
+
+    def reach(self):
+        peer = socket.socket(socket.AF_UNIX, self.kind)
+        peer.settimeout(10)
+        peer.connect(self.path)
+        return peer
+
+    def send_one(self, peer):
+        """The socket for the next one; what is not said to be sent has not been."""
+        try:
+            peer.sendall(self.text)
+        except (PermissionError, ConnectionRefusedError):
+            peer.close()
+            return self.reach()
+        self.sent_count += 1
+        if self.kind == socket.SOCK_DGRAM:
+            return peer
+        peer.close()
+        return self.reach()
+
+    def run(self):
+        try:
+            peer = self.reach()
+            while not self.is_over.is_set():
+                peer = self.send_one(peer)
+                time.sleep(0.0005)
+            peer.close()
+        except OSError as fault:
+            self.fault = fault
+
+
+@pytest.mark.threads
+@pytest.mark.parametrize("transport", ["unixgram", "unix", "unixstream"])
+def test_changed_receiver_on_a_path_loses_nothing(start, sink, tmp_path, transport):
+    """Its socket takes the place of the old one's, which is read until it is empty."""
+    path = tmp_path / "statsd.sock"
+    kind = socket.SOCK_DGRAM if transport == "unixgram" else socket.SOCK_STREAM
+    packet = b"load:1|c\n" * 10
+
+    def settings(i):
+        return config(statsd(path, transport, aggregation_interval=f"{3600 + i}s"), otlphttp(sink))
+
+    with start(settings(0)) as weir:
+        with PathLoad(path, kind, framed(packet) if transport == "unixstream" else packet) as load:
+            for i in range(1, 11):
+                assert weir.reload(settings(i))["event"] == "reloaded"
+                sent = load.sent_count
+                wait_until(lambda least=sent + 20: load.sent_count > least or load.fault)
+                wait_until(lambda: weir.status()["graphs_draining"] < 3)
+        assert load.fault is None
+        wait_until(lambda: weir.status()["graphs_draining"] == 0)
+        assert path.is_socket() and not path.with_name("statsd.sock.new").exists()
+    assert load.sent_count > 200
+    assert sink.total("load") == weir.books()["items_folded"] == 10 * load.sent_count
+    assert list(tmp_path.glob("*.sock*")) == []
+
+
+def test_a_path_goes_on_where_the_new_graph_fails(start, sink, tmp_path):
+    """The new socket stood beside it already when another receiver found its port taken."""
+    path = tmp_path / "statsd.sock"
+    old = statsd(path, "unixgram")
+    with socket.create_server(("127.0.0.1", 0)) as taker:
+        bad = {"statsd": statsd(path, "unixgram", aggregation_interval="3600s"),
+               "statsd/taken": statsd(taker.getsockname()[1], "tcp")}
+        with start(config(old, otlphttp(sink))) as weir:
+            for i in range(1, 4):
+                assert weir.reload(config(bad, otlphttp(sink)))["event"] == "reload_failed"
+                send_unixgram(path, ["load:1|c"] * 100)
+                weir.wait_for("items_folded", 100 * i)
+            assert list(tmp_path.glob("*.sock*")) == [path]
+            port = free_udp_port()  # the path is nobody's then
+            assert weir.reload(config(statsd(port), otlphttp(sink)))["event"] == "reloaded"
+            wait_until(lambda: not path.exists(), what="the path to go with its receiver")
+    assert sink.total("load") == 300
+
+
+def test_changed_otlp_receiver_on_a_path(start, sink, tmp_path):
+    """A new client reaches the new one; a request that has begun is answered by the old one."""
+    path = tmp_path / "otlp.sock"
+
+    def settings(limit):
+        protocols = {"http": {"endpoint": str(path), "transport": "unix",
+                              "max_request_body_size": limit}}
+        return pipelines({"otlp": {"protocols": protocols}}, {}, {"otlphttp": otlphttp(sink)},
+                         traces=(["otlp"], [], ["otlphttp"]))
+
+    def ask(stream, body):
+        stream.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: "
+                       b"application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        return stream.recv(4096).split()[1]
+
+    with start(settings(1000)) as weir:
+        with connect(path) as begun:
+            begun.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: "
+                          b"application/json\r\nContent-Length: 22\r\n"
+                          b"Expect: 100-continue\r\n\r\n")
+            assert begun.recv(4096).split()[1] == b"100"
+            assert weir.reload(settings(10))["event"] == "reloaded"
+            with connect(path) as new:
+                assert ask(new, b"{}" + b" " * 20) == b"400"
+            begun.sendall(b"{}" + b" " * 20)
+            assert begun.recv(4096).split()[1] == b"200"
+        wait_until(lambda: weir.status()["graphs_draining"] == 0)
+        with connect(path) as new:
+            assert ask(new, b"{}") == b"200"
+    assert not path.exists()
 
 
 def test_added_and_removed_receivers(start, sink):

@@ -304,7 +304,7 @@ static void test_refusal_over_ip_is_answered(void **state)
     }
 }
 
-static void test_refusal_on_unix_sockets_is_silent(void **state)
+static void test_refusal_on_unix_sockets_is_told(void **state)
 {
     (void)state;
     char directory[] = "/tmp/weir-test-XXXXXX";
@@ -314,11 +314,15 @@ static void test_refusal_on_unix_sockets_is_silent(void **state)
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/s", directory);
     int fd = socket_open_unix(address.sun_path, SOCK_DGRAM, &options, NULL);
     int client_fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    char got[8];
     assert_int_equal(connect(client_fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(send(client_fd, "early", 5, 0), 5);
     assert_int_equal(socket_refuse_all(fd), 0);
     for (int i = 0; i < 7; i++) {
-        assert_int_equal(send(client_fd, "late", 4, 0), 4);
+        assert_int_equal(send(client_fd, "late", 4, 0), -1);
+        assert_int_equal(errno, EPERM);
     }
+    assert_int_equal(recv(fd, got, sizeof(got), MSG_DONTWAIT), 5); /* what came before stays */
     assert_true(socket_is_dry(fd));
     close(client_fd);
     close(fd);
@@ -496,7 +500,7 @@ int main(void)
         cmocka_unit_test(test_unix_path_at_its_limit_and_one_past),
         cmocka_unit_test(test_drops_count_overflow_exactly),
         cmocka_unit_test(test_refusal_over_ip_is_answered),
-        cmocka_unit_test(test_refusal_on_unix_sockets_is_silent),
+        cmocka_unit_test(test_refusal_on_unix_sockets_is_told),
         cmocka_unit_test(test_group_takes_over_from_members_that_refuse),
         cmocka_unit_test(test_group_steers_around_leaving_members),
         cmocka_unit_test(test_group_is_steered_anew),
