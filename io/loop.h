@@ -98,10 +98,7 @@ void loop_dgram_stop(struct loop *loop, struct loop_dgram_socket *socket);
 
 struct loop_listener;
 
-/*
- * A connection; `fd` moves in (non-blocking, close-on-exec). `peer` borrowed. Between stop and
- * on_closed there may be some that were accepted before.
- */
+/* A connection; `fd` moves in (non-blocking). `peer` borrowed. May still come before on_closed. */
 typedef void(loop_accept_fn)(struct loop_listener *listener, int fd,
                              const struct loop_address *peer);
 /*
