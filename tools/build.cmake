@@ -22,13 +22,13 @@ pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal)
 pkg_check_modules(DEFLATE REQUIRED IMPORTED_TARGET libdeflate)
 pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+find_program(PROTOC_C protoc-c REQUIRED)
+
 # The tests are some hundred programs, and gold links one in a third of the time. Not what ships.
 find_program(WEIR_GOLD ld.gold)
 if(WEIR_GOLD AND CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT CMAKE_CROSSCOMPILING)
     add_link_options(-fuse-ld=gold)
 endif()
-
-find_program(PROTOC_C protoc-c REQUIRED)
 
 add_library(weir_flags INTERFACE)
 target_include_directories(weir_flags INTERFACE ${PROJECT_SOURCE_DIR})

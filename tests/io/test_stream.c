@@ -161,6 +161,27 @@ static void test_stream_one_byte_at_a_time(void **state)
     reader_close(reader);
 }
 
+/* Connected, and not accepted yet: the peers were told nothing else, and have spoken. */
+static void test_stream_drain_serves_those_who_wait_in_the_backlog(void **state)
+{
+    struct sockaddr_in target;
+    struct reader *reader = listen_on_loopback(*state, &target);
+    int fds[3];
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        fds[i] = connect_to(&target);
+        write_text(fds[i], "x\n");
+    }
+    stream_drain(&reader->stream);
+    turn_until_text(reader, "x\nx\nx\n");
+    assert_int_equal(counter_read(&reader->stats.connections_refused), 0);
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        char byte;
+        assert_int_equal(recv(fds[i], &byte, 1, 0), 0); /* asked to go */
+        close(fds[i]);
+    }
+    reader_close(reader);
+}
+
 static void test_stream_pause_stops_every_connection(void **state)
 {
     struct sockaddr_in target;
@@ -634,6 +655,7 @@ static int run(const char *name)
     const struct CMUnitTest tests[] = {
         LOOP_TEST(test_stream_puts_lines_together_and_takes_the_tail),
         LOOP_TEST(test_stream_one_byte_at_a_time),
+        LOOP_TEST(test_stream_drain_serves_those_who_wait_in_the_backlog),
         LOOP_TEST(test_stream_pause_stops_every_connection),
         LOOP_TEST(test_stream_backpressure_reaches_the_sender),
         LOOP_TEST(test_stream_close_with_many_connections_leaves_nothing),
