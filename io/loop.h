@@ -98,7 +98,7 @@ void loop_dgram_stop(struct loop *loop, struct loop_dgram_socket *socket);
 
 struct loop_listener;
 
-/* A connection; `fd` moves in (non-blocking). `peer` borrowed. May still come before on_closed. */
+/* A connection; `fd` moves in (non-blocking). `peer` borrowed. Who waits at a stop comes too. */
 typedef void(loop_accept_fn)(struct loop_listener *listener, int fd,
                              const struct loop_address *peer);
 /*

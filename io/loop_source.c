@@ -233,6 +233,19 @@ void loop_poll_stop(struct loop *loop, struct loop_poll *poll)
 
 /* --- what became due -------------------------------------------------------------------------- */
 
+/* Those in the backlog were told that they are connected, and may have said something already. */
+static void accept_rest(struct loop_listener *listener)
+{
+    for (int i = 0; i < SOCKET_LISTEN_BACKLOG; i++) {
+        struct loop_address peer = {.len = sizeof(peer) - offsetof(struct loop_address, any)};
+        int fd = accept4(listener->fd, &peer.any, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0) {
+            return; /* what comes from now on is reset by the kernel */
+        }
+        listener->on_accept(listener, fd, &peer);
+    }
+}
+
 /* The source may be started anew, or freed, from inside its on_closed. */
 static void finish_closing(struct loop *loop, struct loop_slot *slot)
 {
@@ -248,6 +261,7 @@ static void finish_closing(struct loop *loop, struct loop_slot *slot)
         break;
     case LOOP_SLOT_LISTENER:
         before.source.listener->slot = NULL;
+        accept_rest(before.source.listener);
         before.source.listener->on_closed(before.source.listener);
         break;
     case LOOP_SLOT_STREAM:

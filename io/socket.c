@@ -274,13 +274,6 @@ int socket_open_tcp(const struct loop_address *address, const struct socket_opti
     return open_inet(address, SOCK_STREAM, options, report);
 }
 
-int socket_accept(int listen_fd, struct loop_address *peer)
-{
-    peer->len = sizeof(*peer) - offsetof(struct loop_address, any);
-    int fd = accept4(listen_fd, &peer->any, &peer->len, SOCKET_FLAGS);
-    return fd >= 0 ? fd : -errno;
-}
-
 /* Removes the socket file of a process that is gone; anything else at the path stays. */
 static int remove_stale(const struct loop_address *address, int type)
 {

@@ -78,9 +78,6 @@ WEIR_MUST_USE int socket_open_tcp(const struct loop_address *address,
 WEIR_MUST_USE int socket_open_unix(const char *path, int type, const struct socket_options *options,
                                    struct socket_report *report);
 
-/* A connection that waits, non-blocking and close-on-exec (moves out), or -errno; -EAGAIN: none. */
-WEIR_MUST_USE int socket_accept(int listen_fd, struct loop_address *peer);
-
 /* Port of an IPv4 or IPv6 address, 0 for others. */
 uint16_t socket_port_of(const struct loop_address *address);
 

@@ -16,7 +16,6 @@
 #include "core/base/mem.h"
 #include "io/channel.h"
 #include "io/io_bounds.h"
-#include "io/socket.h"
 #include "io/stream_frame.h"
 
 struct stream_connection {
@@ -270,24 +269,10 @@ static void stream_on_error(struct loop_listener *listener, int fault)
     stream->on_fault(stream, fault);
 }
 
-/* Those in the backlog were told that they are connected, and may have said something already. */
-static void accept_rest(struct stream *stream)
-{
-    struct loop_address peer;
-    for (int i = 0; i < SOCKET_LISTEN_BACKLOG && stream->state == STREAM_DRAINING; i++) {
-        int fd = socket_accept(stream->listener.fd, &peer);
-        if (fd < 0) {
-            return;
-        }
-        stream_on_accept(&stream->listener, fd, &peer);
-    }
-}
-
 static void stream_on_listener_closed(struct loop_listener *listener)
 {
     struct stream *stream = CONTAINER_OF(listener, struct stream, listener);
-    accept_rest(stream);
-    (void)close(listener->fd); /* what comes now is reset by the kernel */
+    (void)close(listener->fd); /* a listening socket has no data to lose */
     listener->fd = -1;
     stream->is_listening = false;
     finish_if_empty(stream);
