@@ -8,7 +8,7 @@
  *   OPEN ──close──▶ DRAINING ──dry or late──▶ REFUSING ──dry──▶ STOPPING ──▶ CLOSED
  *
  * DRAINING still reads what arrives (the owner has had the group steer new datagrams elsewhere, see
- * socket_group_exclude). REFUSING reads what is queued, while the kernel turns new ones away: over
+ * socket_group_hand_on). REFUSING reads what is queued, while the kernel turns new ones away: over
  * IP the sender is told that nobody listens. What can still not be read is booked
  * `unread_at_close`.
  */

@@ -95,17 +95,16 @@ bool socket_is_dry(int fd);
 WEIR_MUST_USE int socket_refuse_all(int fd);
 
 /*
- * Steers new datagrams of a reuseport group away from leaving members, by a classic-BPF program on
- * the group. Set it on any member; `is_leaving` has `group_count` entries in the order in which the
- * members were bound, which is how the kernel numbers them.
+ * Steers new datagrams, or new connections, of a reuseport group to one member, by a classic-BPF
+ * program on the group. Set it on any member; the kernel numbers them from 0 in the order in which
+ * they were bound, or began to listen.
  *
- * The program hashes source address and port, so a flow goes to one remaining member; flows of
- * members that stay may move too. When a member closes, the kernel puts its last member into the
- * gap; an index beyond the end, or a wrong one, then falls to the kernel's own hash or to another
- * member: order within a flow may suffer, nothing is lost. Call socket_group_restore when all have
- * closed. -EINVAL when all leave (there is nobody to steer to: just drain) or none does; or -errno.
+ * For members that leave before a successor's, which were bound behind them: hand on to the first
+ * of those. When a member closes, the kernel puts its last member into the gap, so the first behind
+ * the leaving keeps its number until all of them have closed; then nobody has it, and the kernel's
+ * own hash decides again. Call socket_group_restore before more members are bound. 0 or -errno.
  */
-WEIR_MUST_USE int socket_group_exclude(int fd, uint32_t group_count, const bool *is_leaving);
+WEIR_MUST_USE int socket_group_hand_on(int fd, uint32_t member);
 
 /* Back to the kernel's own distribution. 0 or -errno (-ENOENT: there was no program). */
 WEIR_MUST_USE int socket_group_restore(int fd);

@@ -15,74 +15,10 @@
 
 #include "io/socket.h"
 
-/* Members of a group, that is shards; the program for them is 4 KiB. */
-#define GROUP_MAX 256
-#define PROGRAM_MAX (GROUP_MAX * 2 + 32)
-
-/* A reuseport program sees the packet from its payload on; headers have negative offsets. */
-#define NETWORK_HEADER ((uint32_t)SKF_NET_OFF)
-#define IPV4_SOURCE (NETWORK_HEADER + 12)
-#define IPV4_SOURCE_PORT (NETWORK_HEADER + 20) /* without options; with some, still a constant */
-#define IPV6_SOURCE_END (NETWORK_HEADER + 20)
-#define IPV6_SOURCE_PORT (NETWORK_HEADER + 40)
-#define HASH_MULTIPLIER UINT32_C(0x9e3779b1) /* 2^32 divided by the golden ratio, odd */
-
-struct program {
-    struct sock_filter code[PROGRAM_MAX];
-    uint16_t len;
-};
-
-static void emit(struct program *program, struct sock_filter instruction)
+int socket_group_hand_on(int fd, uint32_t member)
 {
-    ASSERT(program->len < PROGRAM_MAX);
-    program->code[program->len] = instruction;
-    program->len++;
-}
-
-static void emit_hash(struct program *program)
-{
-    emit(program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_B | BPF_ABS, NETWORK_HEADER));
-    emit(program, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 4));
-    emit(program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 6, 4, 0));
-    emit(program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IPV4_SOURCE));
-    emit(program, (struct sock_filter)BPF_STMT(BPF_MISC | BPF_TAX, 0));
-    emit(program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_H | BPF_ABS, IPV4_SOURCE_PORT));
-    emit(program, (struct sock_filter)BPF_STMT(BPF_JMP | BPF_JA, 3));
-    emit(program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, IPV6_SOURCE_END));
-    emit(program, (struct sock_filter)BPF_STMT(BPF_MISC | BPF_TAX, 0));
-    emit(program, (struct sock_filter)BPF_STMT(BPF_LD | BPF_H | BPF_ABS, IPV6_SOURCE_PORT));
-    emit(program, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_ADD | BPF_X, 0));
-    emit(program, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MUL | BPF_K, HASH_MULTIPLIER));
-    emit(program, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 16));
-}
-
-int socket_group_exclude(int fd, uint32_t group_count, const bool *is_leaving)
-{
-    static _Thread_local struct program
-        program; /* 16 KiB: too much for a stack, too rare to keep */
-    uint32_t staying[GROUP_MAX];
-    uint32_t staying_count = 0;
-    if (group_count > GROUP_MAX) {
-        return -EINVAL;
-    }
-    for (uint32_t i = 0; i < group_count; i++) {
-        if (!is_leaving[i]) {
-            staying[staying_count] = i;
-            staying_count++;
-        }
-    }
-    if (staying_count == 0 || staying_count == group_count) {
-        return -EINVAL;
-    }
-    program.len = 0; /* it was used before where this thread steered another group */
-    emit_hash(&program);
-    emit(&program, (struct sock_filter)BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, staying_count));
-    for (uint32_t i = 0; i + 1 < staying_count; i++) {
-        emit(&program, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, i, 0, 1));
-        emit(&program, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, staying[i]));
-    }
-    emit(&program, (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, staying[staying_count - 1]));
-    struct sock_fprog attached = {.len = program.len, .filter = program.code};
+    struct sock_filter always = BPF_STMT(BPF_RET | BPF_K, member);
+    struct sock_fprog attached = {.len = 1, .filter = &always};
     int err = setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &attached, sizeof(attached));
     return err == 0 ? 0 : -errno;
 }

@@ -278,29 +278,19 @@ static void statsd_send_away(struct receiver *receiver)
     }
 }
 
-/*
- * A successor's sockets stand behind ours in each group: new datagrams go to the first of them. Not
- * to the others, because each of ours that closes has its place taken by the group's last member,
- * and a datagram for an index beyond the end could go to one of ours that is about to close.
- */
+/* A successor's sockets stand behind ours in each group: what is new goes to the first of them. */
 static void leave_groups(struct statsd_receiver *statsd)
 {
-    uint32_t count = statsd->shard_count;
-    bool *is_leaving = mem_alloc_array((size_t)count * 2, sizeof(is_leaving[0]));
-    for (uint32_t i = 0; is_leaving != NULL && i < count * 2; i++) {
-        is_leaving[i] = i != count;
-    }
     const struct statsd_shard *first = &statsd->shards[0];
-    for (uint32_t i = 0; is_leaving != NULL && i < first->listener_count; i++) {
+    for (uint32_t i = 0; i < first->listener_count; i++) {
         const struct statsd_listener *listener = &first->listeners[i];
         if (!listener->is_stream && listener->is_open) {
             /* Where it fails, datagrams for a closing socket are refused, and counted. */
-            int err = socket_group_exclude(listener->dgram.socket.fd, count * 2, is_leaving);
+            int err = socket_group_hand_on(listener->dgram.socket.fd, statsd->shard_count);
             log_debug("group_left", LOG_TEXT("receiver", statsd->receiver.id),
                       LOG_I64("result", err));
         }
     }
-    mem_free(is_leaving);
 }
 
 static void statsd_drain(struct receiver *receiver, bool has_successor)

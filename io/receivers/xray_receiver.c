@@ -201,25 +201,14 @@ static void xray_send_away(struct receiver *receiver)
     xray_proxy_port_send_away(&of(receiver)->proxy); /* over UDP nobody can be told */
 }
 
-/*
- * A successor's sockets stand behind ours in the group: new datagrams go to the first of them. The
- * others have to wait, because the kernel puts the group's last member into the gap that a closed
- * one leaves: only this index names the same socket until the last of ours has closed. Then it
- * names none, and the kernel spreads datagrams over the group again.
- */
+/* A successor's sockets stand behind ours in the group: new datagrams go to the first of them. */
 static void leave_group(const struct xray_receiver *xray)
 {
-    uint32_t count = xray->shard_count;
-    bool *is_leaving = mem_alloc_array((size_t)count * 2, sizeof(is_leaving[0]));
-    for (uint32_t i = 0; is_leaving != NULL && i < count * 2; i++) {
-        is_leaving[i] = i != count;
-    }
-    if (is_leaving != NULL && xray->shards[0].is_open) {
+    if (xray->shards[0].is_open) {
         /* Where it fails, datagrams for a closing socket are refused, and counted. */
-        int err = socket_group_exclude(xray->shards[0].dgram.socket.fd, count * 2, is_leaving);
+        int err = socket_group_hand_on(xray->shards[0].dgram.socket.fd, xray->shard_count);
         log_debug("group_left", LOG_TEXT("receiver", xray->receiver.id), LOG_I64("result", err));
     }
-    mem_free(is_leaving);
 }
 
 static void xray_drain(struct receiver *receiver, bool has_successor)

@@ -381,7 +381,7 @@ static void test_group_takes_over_from_members_that_refuse(void **state)
     }
 }
 
-static void test_group_steers_around_leaving_members(void **state)
+static void test_group_is_handed_on_to_one_member(void **state)
 {
     (void)state;
     struct loop_address address = resolve("127.0.0.1:0", SOCKET_FAMILY_ANY);
@@ -397,33 +397,57 @@ static void test_group_steers_around_leaving_members(void **state)
     count_arrivals(fds, counts);
     assert_true(counts[0] > 0 && counts[1] > 0 && counts[2] > 0 && counts[3] > 0);
 
-    const bool is_leaving[MEMBERS] = {false, true, false, true};
-    assert_int_equal(socket_group_exclude(fds[2], MEMBERS, is_leaving), 0);
+    assert_int_equal(socket_group_hand_on(fds[1], 2), 0);
     send_from_many(&report.local);
     count_arrivals(fds, counts);
-    assert_int_equal(counts[1], 0);
-    assert_int_equal(counts[3], 0);
-    assert_int_equal(counts[0] + counts[2], 200);
-    assert_true(counts[0] > 20 && counts[2] > 20);
+    assert_int_equal(counts[2], 200);
 
     close(fds[1]);
     fds[1] = -1;
-    send_from_many(&report.local); /* the numbers have shifted: nothing may be lost */
+    send_from_many(&report.local); /* the last has another number now, this one has not */
     count_arrivals(fds, counts);
-    assert_int_equal(counts[0] + counts[2] + counts[3], 200);
+    assert_int_equal(counts[2], 200);
 
     assert_int_equal(socket_group_restore(fds[0]), 0);
     send_from_many(&report.local);
     count_arrivals(fds, counts);
     assert_true(counts[0] > 0 && counts[2] > 0 && counts[3] > 0);
 
-    const bool all[2] = {true, true};
-    const bool none[2] = {false, false};
-    assert_int_equal(socket_group_exclude(fds[0], 2, all), -EINVAL);
-    assert_int_equal(socket_group_exclude(fds[0], 2, none), -EINVAL);
     close(fds[0]);
     close(fds[2]);
     close(fds[3]);
+}
+
+/* New connections as well, one by one: those that wait at another member stay there. */
+static void test_connections_are_handed_on(void **state)
+{
+    (void)state;
+    struct loop_address address = resolve("127.0.0.1:0", SOCKET_FAMILY_ANY);
+    struct socket_options options = {.has_reuseport = true};
+    struct socket_report report = {.local = address};
+    int fds[2];
+    uint32_t counts[2] = {0};
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        fds[i] = socket_open_tcp(&report.local, &options, i == 0 ? &report : NULL);
+        assert_true(fds[i] >= 0);
+    }
+    assert_int_equal(socket_group_hand_on(fds[0], 1), 0);
+    for (int i = 0; i < 100; i++) {
+        int client_fd = socket(AF_INET, SOCK_STREAM, 0);
+        assert_int_equal(connect(client_fd, &report.local.any, report.local.len), 0);
+        for (size_t k = 0; k < COUNT_OF(fds); k++) {
+            int fd = accept(fds[k], NULL, NULL);
+            counts[k] += fd >= 0 ? 1 : 0;
+            if (fd >= 0) {
+                close(fd);
+            }
+        }
+        close(client_fd);
+    }
+    assert_int_equal(counts[0], 0);
+    assert_int_equal(counts[1], 100);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 /* As often as a process is reloaded: what was said before must not stay in the way. */
@@ -440,9 +464,7 @@ static void test_group_is_steered_anew(void **state)
         assert_true(fds[i] >= 0);
     }
     for (uint32_t round = 0; round < 200; round++) {
-        bool is_leaving[MEMBERS] = {true, true, true, true};
-        is_leaving[round % MEMBERS] = false;
-        assert_int_equal(socket_group_exclude(fds[0], MEMBERS, is_leaving), 0);
+        assert_int_equal(socket_group_hand_on(fds[0], round % MEMBERS), 0);
         if (round % 40 < MEMBERS) {
             send_from_many(&report.local);
             count_arrivals(fds, counts);
@@ -462,14 +484,13 @@ static void test_first_behind_the_leaving_keeps_its_number(void **state)
         struct loop_address address = resolve("127.0.0.1:0", SOCKET_FAMILY_ANY);
         struct socket_options options = {.has_reuseport = true};
         struct socket_report report = {.local = address};
-        const bool is_leaving[MEMBERS] = {true, true, false, true};
         int fds[MEMBERS];
         uint32_t counts[MEMBERS];
         for (size_t i = 0; i < MEMBERS; i++) {
             fds[i] = socket_open_udp(&report.local, &options, i == 0 ? &report : NULL);
             assert_true(fds[i] >= 0);
         }
-        assert_int_equal(socket_group_exclude(fds[0], MEMBERS, is_leaving), 0);
+        assert_int_equal(socket_group_hand_on(fds[0], 2), 0);
         close(fds[first]);
         fds[first] = -1;
         send_from_many(&report.local);
@@ -502,7 +523,8 @@ int main(void)
         cmocka_unit_test(test_refusal_over_ip_is_answered),
         cmocka_unit_test(test_refusal_on_unix_sockets_is_told),
         cmocka_unit_test(test_group_takes_over_from_members_that_refuse),
-        cmocka_unit_test(test_group_steers_around_leaving_members),
+        cmocka_unit_test(test_group_is_handed_on_to_one_member),
+        cmocka_unit_test(test_connections_are_handed_on),
         cmocka_unit_test(test_group_is_steered_anew),
         cmocka_unit_test(test_first_behind_the_leaving_keeps_its_number),
     };
