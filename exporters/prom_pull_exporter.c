@@ -342,7 +342,9 @@ static bool prom_pull_is_idle(const struct exporter *base)
 {
     const char *at = (const char *)base - offsetof(struct prom_pull_exporter, base);
     const struct prom_pull_exporter *exporter = (const void *)at;
-    return exporter->answers.count == 0 && exporter->page_count == 0;
+    /* After drain, those who connected just before it are still to be shown a page. */
+    bool is_leaving = exporter->is_serving && exporter->server.is_stopping;
+    return exporter->answers.count == 0 && exporter->page_count == 0 && !is_leaving;
 }
 
 static void prom_pull_close(struct exporter *base)

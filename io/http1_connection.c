@@ -53,12 +53,20 @@ void http1_buffer_fini(struct http1_buffer *buffer)
 
 /* --- states ----------------------------------------------------------------------------------- */
 
+/* Of a server that leaves, those who were let in and have yet to say what they want get this. */
+static uint64_t before_leaving_ms(const struct http1_connection *c, uint64_t time_ms)
+{
+    bool is_short = c->server->is_stopping && time_ms > HTTP1_STOP_WAIT_MS;
+    return is_short ? HTTP1_STOP_WAIT_MS : time_ms;
+}
+
 static uint64_t state_time_ms(const struct http1_connection *c, enum http1_state state)
 {
     switch (state) {
     case HTTP1_STATE_IDLE:
-        return c->server->options.idle_timeout_ms;
+        return before_leaving_ms(c, c->server->options.idle_timeout_ms);
     case HTTP1_STATE_HEAD:
+        return before_leaving_ms(c, c->server->options.head_timeout_ms);
     case HTTP1_STATE_BODY:
         return c->server->options.head_timeout_ms;
     case HTTP1_STATE_SENDING:
@@ -269,6 +277,7 @@ void http1_connection_next(struct http1_connection *c)
     c->head = (struct http1_head){0};
     c->chunks = (struct http1_chunks){0};
     c->exchange.extra_bytes = 0;
+    c->is_known = true;
     http1_connection_enter(c, HTTP1_STATE_IDLE);
     consume_ahead(c);
     if (is_reading(c)) {

@@ -56,6 +56,7 @@ struct http1_connection {
     bool is_input_ended; /* the client sends no more; it may still read */
     bool is_paused;
     bool is_peer_local;
+    bool is_known;          /* asked before, and answered */
     uint64_t leave_mono_ns; /* from then on the next answer is the last */
 
     struct http1_buffer in;    /* the head of the request under way */

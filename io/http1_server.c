@@ -48,7 +48,7 @@ static void listener_on_accept(struct loop_listener *base, int fd, const struct 
     /* Answers leave in one piece each; on a Unix socket the option does not exist. */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     bool is_full = server->connection_count >= server->options.connections_max;
-    if (server->is_stopping || is_full || http1_connection_start(server, fd, peer) != 0) {
+    if (server->is_aborted || is_full || http1_connection_start(server, fd, peer) != 0) {
         server->stats.refused_count++;
         (void)close(fd); /* nothing was written to it that could be lost */
         return;
@@ -172,15 +172,17 @@ void http1_server_send_away(struct http1_server *server)
     }
 }
 
-/* Connections between requests have nothing to finish. */
-static void close_connections(struct http1_server *server, bool is_abort)
+/*
+ * Connections between requests have nothing to finish. Those that were accepted and said nothing
+ * yet, or half of it, may know nothing of a leave: they have a short time to ask.
+ */
+static void leave_connection(struct http1_connection *c)
 {
-    for (struct http1_connection *c = server->connections; c != NULL; c = c->next) {
-        bool is_resting = c->state == HTTP1_STATE_IDLE || c->state == HTTP1_STATE_HEAD ||
-                          c->state == HTTP1_STATE_LINGER;
-        if (is_abort || is_resting) {
-            http1_connection_close(c);
-        }
+    bool is_idle = c->state == HTTP1_STATE_IDLE;
+    if (c->state == HTTP1_STATE_LINGER || (is_idle && c->is_known)) {
+        http1_connection_close(c);
+    } else if (is_idle || c->state == HTTP1_STATE_HEAD) {
+        http1_connection_enter(c, c->state);
     }
 }
 
@@ -193,7 +195,9 @@ void http1_server_stop(struct http1_server *server)
     for (uint32_t i = 0; i < server->listener_count; i++) {
         loop_listener_stop(server->loop, &server->listeners[i].listener);
     }
-    close_connections(server, false);
+    for (struct http1_connection *c = server->connections; c != NULL; c = c->next) {
+        leave_connection(c);
+    }
     http1_server_check_closed(server);
 }
 
@@ -202,6 +206,9 @@ void http1_server_abort(struct http1_server *server)
     if (server->loop == NULL) {
         return;
     }
+    server->is_aborted = true;
     http1_server_stop(server);
-    close_connections(server, true);
+    for (struct http1_connection *c = server->connections; c != NULL; c = c->next) {
+        http1_connection_close(c);
+    }
 }

@@ -114,6 +114,7 @@ struct http1_server {
     struct http1_connection *connections;
     uint32_t connection_count;
     bool is_stopping;
+    bool is_aborted;
     uint64_t jitter_state;
     struct timer closed_timer;
     struct http1_server_stats stats;
@@ -148,8 +149,10 @@ WEIR_MUST_USE int http1_server_adopt(struct http1_server *server, struct channel
 void http1_server_send_away(struct http1_server *server);
 
 /*
- * Stops listening; requests that are complete or have a body under way are still answered, then
- * every connection closes; then on_closed, from a later turn. Idempotent.
+ * Stops listening; requests that are complete or have a body under way are still answered. Who was
+ * let in and has not asked yet has HTTP1_STOP_WAIT_MS for it, and as long again for the rest of a
+ * head; who waits to be let in, too. Then every connection closes; then on_closed, from a later
+ * turn. Idempotent.
  */
 void http1_server_stop(struct http1_server *server);
 

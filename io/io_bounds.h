@@ -124,6 +124,8 @@
 #define HTTP1_HEAD_TIMEOUT_MS 10000
 #define HTTP1_IDLE_TIMEOUT_MS 120000
 #define HTTP1_SEND_TIMEOUT_MS 30000
+/* For a first request, of a server that leaves: a round trip on a bad day. */
+#define HTTP1_STOP_WAIT_MS 1000
 /* What a refused client may still send, and for how long, before its connection is closed. */
 #define HTTP1_LINGER_MS 1000
 #define HTTP1_LINGER_MAX_BYTES 65536

@@ -533,6 +533,77 @@ static void test_stop_finishes_what_is_under_way(void **state)
     (void)close(late);
 }
 
+static void await_accepted(uint64_t count)
+{
+    for (int i = 0; i < 500 && server.stats.accepted_count < count; i++) {
+        turn();
+    }
+    assert_int_equal(server.stats.accepted_count, count);
+}
+
+/* They were told that they are connected, and know nothing of a leave. */
+static void test_stop_serves_those_who_just_connected(void **state)
+{
+    (void)state;
+    int known = connect_client();
+    send_text(known, "GET /known HTTP/1.1\r\n" HOST "\r\n");
+    expect_text(known, "GET /known?");
+    int silent = connect_client();
+    int half = connect_client();
+    send_text(half, "GET /half HTT");
+    await_accepted(3);
+    turn();
+    int waiting = connect_client(); /* in the backlog */
+    /* All that they have to say is on its way, and nothing of it was read. */
+    send_text(half, "P/1.1\r\n" HOST "\r\n");
+    send_text(waiting, "GET /waiting HTTP/1.1\r\n" HOST "\r\n");
+    send_text(silent, "GET /silent HTTP/1.1\r\n" HOST "\r\nGET /more HTTP/1.1\r\n" HOST "\r\n");
+    http1_server_stop(&server);
+    expect_close(known);
+    assert_int_equal(reply_len, 0);
+    expect_text(half, "GET /half?");
+    expect_text(half, "Connection: close\r\n");
+    expect_close(half);
+    reply_len = 0;
+    expect_text(waiting, "GET /waiting?");
+    expect_close(waiting);
+    reply_len = 0;
+    expect_text(silent, "GET /silent?");
+    expect_close(silent); /* one answer, and no more */
+    assert_null(strstr(reply, "more"));
+    await_closed();
+    assert_int_equal(server.stats.refused_count, 0);
+}
+
+static void test_stop_waits_for_a_first_request_only_so_long(void **state)
+{
+    (void)state;
+    int silent = connect_client();
+    int half = connect_client();
+    send_text(half, "GET /half HTT");
+    await_accepted(2);
+    http1_server_stop(&server);
+    expect_close(silent);
+    assert_int_equal(reply_len, 0);
+    expect_close(half);
+    assert_non_null(strstr(reply, "HTTP/1.1 408 "));
+    await_closed();
+}
+
+static void test_abort_waits_for_nobody(void **state)
+{
+    (void)state;
+    int silent = connect_client();
+    await_accepted(1);
+    int waiting = connect_client();
+    http1_server_abort(&server);
+    await_closed();
+    expect_close(silent);
+    expect_close(waiting);
+    assert_int_equal(server.stats.refused_count, 1);
+    assert_int_equal(server.stats.timeout_count, 0); /* not even a moment */
+}
+
 static void test_memory_that_runs_out_costs_one_connection(void **state)
 {
     (void)state;
@@ -577,6 +648,9 @@ static int run(const char *name)
         SERVER_TEST(test_half_closed_client_still_gets_its_answer),
         SERVER_TEST(test_answer_for_a_client_that_left),
         SERVER_TEST(test_stop_finishes_what_is_under_way),
+        SERVER_TEST(test_stop_serves_those_who_just_connected),
+        IMPATIENT_TEST(test_stop_waits_for_a_first_request_only_so_long),
+        SERVER_TEST(test_abort_waits_for_nobody),
         SERVER_TEST(test_memory_that_runs_out_costs_one_connection),
     };
     return cmocka_run_group_tests_name(name, tests, NULL, NULL);
