@@ -488,6 +488,11 @@ void tcp_front_stop_accepting(struct tcp_front *front)
     }
 }
 
+bool tcp_front_is_quiet(const struct tcp_front *front)
+{
+    return front->listening_count == 0 && front->first == NULL;
+}
+
 void tcp_front_stop(struct tcp_front *front)
 {
     if (front->is_stopping) {

@@ -106,5 +106,11 @@ WEIR_MUST_USE int tcp_front_open(struct tcp_front *front, const int *fds, uint32
  */
 void tcp_front_stop(struct tcp_front *front);
 
-/* Stops listening only: accepted connections may still say what they speak. Then tcp_front_stop. */
+/*
+ * Stops listening only: who was accepted, or waits for it, may still say what it speaks, for
+ * silence_ms at most. Then tcp_front_stop.
+ */
 void tcp_front_stop_accepting(struct tcp_front *front);
+
+/* After tcp_front_stop_accepting: is there nobody left who has yet to say what it speaks? */
+bool tcp_front_is_quiet(const struct tcp_front *front);

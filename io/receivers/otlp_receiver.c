@@ -107,6 +107,16 @@ static int bind_path(struct otlp_receiver *otlp, uint32_t index)
     return 0;
 }
 
+/* What an earlier change of receivers left with the group; most have nothing. */
+static void forget_steering(const struct otlp_receiver *otlp, int fd)
+{
+    int err = socket_group_restore(fd);
+    if (err != 0 && err != -ENOENT) {
+        log_debug("group_not_restored", LOG_TEXT("receiver", otlp->receiver.id),
+                  LOG_FAULT("reason", err));
+    }
+}
+
 static int bind_group(struct otlp_receiver *otlp, uint32_t index)
 {
     const struct otlp_endpoint *endpoint = &otlp->config.endpoints[index];
@@ -132,6 +142,9 @@ static int bind_group(struct otlp_receiver *otlp, uint32_t index)
         }
         address = report.local; /* the first one settles a port that the kernel picks */
         otlp->shards[i].ports[index].fd = fd;
+        if (i == 0) {
+            forget_steering(otlp, fd);
+        }
     }
     log_listening(otlp, index, socket_port_of(&address));
     return 0;
@@ -331,6 +344,20 @@ static void otlp_send_away(struct receiver *receiver)
     }
 }
 
+/* A successor's listeners stand behind ours in each group: new connections go to the first. */
+static void leave_groups(const struct otlp_receiver *otlp)
+{
+    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
+        const struct otlp_port *port = &otlp->shards[0].ports[i];
+        if (port->has_front) {
+            /* Where it fails, one that just begins as its listener closes is reset. */
+            int err = socket_group_hand_on(port->front.listeners[0].listener.fd, otlp->shard_count);
+            log_debug("group_left", LOG_TEXT("receiver", otlp->receiver.id),
+                      LOG_TEXT("protocol", protocol_names[i]), LOG_I64("result", err));
+        }
+    }
+}
+
 static void otlp_drain(struct receiver *receiver, bool has_successor)
 {
     struct otlp_receiver *otlp = of(receiver);
@@ -338,9 +365,11 @@ static void otlp_drain(struct receiver *receiver, bool has_successor)
         return;
     }
     otlp->is_draining = true;
-    (void)has_successor; /* its listeners stand beside ours, or at our paths */
+    if (has_successor && otlp->shard_count > 0) {
+        leave_groups(otlp);
+    }
     for (uint32_t i = 0; i < otlp->shard_count; i++) {
-        otlp_shard_drain(&otlp->shards[i]);
+        otlp_shard_drain(&otlp->shards[i], has_successor);
     }
     xray_askers_connect(&otlp->askers, NULL);
 }

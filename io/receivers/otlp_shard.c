@@ -17,6 +17,10 @@
 
 /* How long those there may take to finish once the receiver drains. */
 #define LEAVE_MS 2000
+/* How long before that those accepted last have to say what they speak. */
+#define PART_MS 1000
+/* And before that, with a successor: a handshake's way to the client and back. */
+#define HAND_ON_MS 100
 #define STOP_TURNS_MAX 10000
 
 /* --- the servers ------------------------------------------------------------------------------ */
@@ -162,6 +166,134 @@ static int open_port(struct otlp_port *port)
     return err == 0 ? open_front(port) : err;
 }
 
+/* --- leaving ---------------------------------------------------------------------------------- */
+
+static void abort_servers(struct otlp_shard *shard)
+{
+    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
+        if (shard->ports[i].has_http1) {
+            http1_server_abort(&shard->ports[i].http1);
+        }
+        if (shard->ports[i].has_h2) {
+            h2_server_abort(&shard->ports[i].h2);
+        }
+    }
+}
+
+static void send_all_away(struct otlp_shard *shard)
+{
+    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
+        struct otlp_port *port = &shard->ports[i];
+        port->grpc.is_serving = false;
+        if (port->has_http1) {
+            http1_server_send_away(&port->http1);
+        }
+        if (port->has_h2) {
+            h2_server_send_away(&port->h2);
+        }
+    }
+}
+
+/* Those who were joined may go as soon as this receiver leaves. */
+static void leave_others(struct otlp_shard *shard)
+{
+    shard->statsd = NULL;
+    if (shard->asker != NULL) {
+        shard->asker->is_open = false;
+    }
+}
+
+/* The fronts close when their connections have; those close when they are answered. */
+static void begin_leaving(struct otlp_shard *shard)
+{
+    if (shard->state != OTLP_SHARD_RECEIVING && shard->state != OTLP_SHARD_PARTING) {
+        return;
+    }
+    shard->state = OTLP_SHARD_LEAVING;
+    shard->is_accepting = false;
+    leave_others(shard);
+    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
+        struct otlp_port *port = &shard->ports[i];
+        if (port->has_front) {
+            tcp_front_stop(&port->front);
+        }
+        if (port->has_http1) {
+            http1_server_stop(&port->http1);
+        }
+        if (port->has_h2) {
+            h2_server_drain(&port->h2);
+        }
+    }
+}
+
+static bool all_have_spoken(const struct otlp_shard *shard)
+{
+    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
+        if (shard->ports[i].has_front && !tcp_front_is_quiet(&shard->ports[i].front)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void leave_within(struct otlp_shard *shard, uint64_t time_ms)
+{
+    struct loop *loop = shard->worker->loop;
+    uint64_t deadline_mono_ns = loop_now_mono_ns(loop) + time_ms * CLOCK_NS_PER_MS;
+    if (loop_timer_arm(loop, &shard->leave_timer, deadline_mono_ns) != 0) {
+        begin_leaving(shard);
+        abort_servers(shard);
+    }
+}
+
+/* Nobody new is let in. Those who were told already that they are connected may ask once. */
+static void stop_accepting(struct otlp_shard *shard)
+{
+    shard->is_accepting = false;
+    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
+        if (shard->ports[i].has_front) {
+            tcp_front_stop_accepting(&shard->ports[i].front);
+        }
+    }
+    leave_within(shard, PART_MS);
+}
+
+static void begin_parting(struct otlp_shard *shard, bool has_successor)
+{
+    shard->state = OTLP_SHARD_PARTING;
+    leave_others(shard);
+    send_all_away(shard);
+    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
+        shard->ports[i].http1.options.is_one_answer = true;
+    }
+    if (has_successor) {
+        shard->is_accepting = true;
+        leave_within(shard, HAND_ON_MS);
+    } else {
+        stop_accepting(shard);
+    }
+}
+
+/* Parting ends, by time or because nobody is left to wait for. */
+static void end_parting(struct otlp_shard *shard)
+{
+    begin_leaving(shard);
+    leave_within(shard, LEAVE_MS);
+}
+
+static void shard_on_leave_timer(struct timer *timer, uint64_t now_mono_ns)
+{
+    (void)now_mono_ns;
+    struct otlp_shard *shard = CONTAINER_OF(timer, struct otlp_shard, leave_timer);
+    if (shard->is_accepting) {
+        stop_accepting(shard);
+    } else if (shard->state == OTLP_SHARD_PARTING) {
+        end_parting(shard);
+    } else {
+        abort_servers(shard);
+    }
+}
+
 /* --- the turn --------------------------------------------------------------------------------- */
 
 /* What has yet to close, or to be answered. */
@@ -184,6 +316,9 @@ static bool shard_on_turn(struct worker_hook *hook, struct worker *worker)
         shard->intake.has_sent = false;
         worker_wake(shard->egress);
     }
+    if (shard->state == OTLP_SHARD_PARTING && all_have_spoken(shard)) {
+        end_parting(shard);
+    }
     if (shard->state == OTLP_SHARD_LEAVING && left_count(shard) == 0) {
         shard->state = OTLP_SHARD_DONE;
         atomic_store_explicit(&shard->is_done, true, memory_order_release);
@@ -192,20 +327,6 @@ static bool shard_on_turn(struct worker_hook *hook, struct worker *worker)
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
-
-static void shard_on_leave_timer(struct timer *timer, uint64_t now_mono_ns)
-{
-    (void)now_mono_ns;
-    struct otlp_shard *shard = CONTAINER_OF(timer, struct otlp_shard, leave_timer);
-    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
-        if (shard->ports[i].has_http1) {
-            http1_server_abort(&shard->ports[i].http1);
-        }
-        if (shard->ports[i].has_h2) {
-            h2_server_abort(&shard->ports[i].h2);
-        }
-    }
-}
 
 int otlp_shard_init(struct otlp_shard *shard, const char *receiver_id,
                     const struct otlp_config *config, const struct receiver_home *home,
@@ -245,6 +366,7 @@ struct shard_call {
     const struct otlp_links *links;
     struct statsd_shard *statsd;
     uint32_t open_count;
+    bool has_successor;
     int err;
 };
 
@@ -308,15 +430,8 @@ static void send_away_on_shard(struct worker *worker, void *argument)
 {
     (void)worker;
     struct otlp_shard *shard = argument;
-    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT && shard->state == OTLP_SHARD_RECEIVING; i++) {
-        struct otlp_port *port = &shard->ports[i];
-        port->grpc.is_serving = false;
-        if (port->has_http1) {
-            http1_server_send_away(&port->http1);
-        }
-        if (port->has_h2) {
-            h2_server_send_away(&port->h2);
-        }
+    if (shard->state == OTLP_SHARD_RECEIVING) {
+        send_all_away(shard);
     }
 }
 
@@ -325,53 +440,19 @@ void otlp_shard_send_away(struct otlp_shard *shard)
     worker_call(shard->worker, shard, send_away_on_shard);
 }
 
-/* Those who were joined may go as soon as this receiver leaves. */
-static void leave_others(struct otlp_shard *shard)
-{
-    shard->statsd = NULL;
-    if (shard->asker != NULL) {
-        shard->asker->is_open = false;
-    }
-}
-
-/* The fronts close when their connections have; those close when they are answered. */
-static void begin_leaving(struct otlp_shard *shard)
-{
-    if (shard->state != OTLP_SHARD_RECEIVING) {
-        return;
-    }
-    shard->state = OTLP_SHARD_LEAVING;
-    leave_others(shard);
-    for (uint32_t i = 0; i < OTLP_PROTOCOL_COUNT; i++) {
-        struct otlp_port *port = &shard->ports[i];
-        if (port->has_front) {
-            tcp_front_stop(&port->front);
-        }
-        if (port->has_http1) {
-            http1_server_stop(&port->http1);
-        }
-        if (port->has_h2) {
-            h2_server_drain(&port->h2);
-        }
-    }
-}
-
 static void drain_on_shard(struct worker *worker, void *argument)
 {
-    struct otlp_shard *shard = argument;
-    if (shard->state != OTLP_SHARD_RECEIVING) {
-        return;
-    }
-    begin_leaving(shard);
-    uint64_t deadline = loop_now_mono_ns(worker->loop) + LEAVE_MS * CLOCK_NS_PER_MS;
-    if (loop_timer_arm(worker->loop, &shard->leave_timer, deadline) != 0) {
-        shard_on_leave_timer(&shard->leave_timer, deadline);
+    (void)worker;
+    const struct shard_call *call = argument;
+    if (call->shard->state == OTLP_SHARD_RECEIVING) {
+        begin_parting(call->shard, call->has_successor);
     }
 }
 
-void otlp_shard_drain(struct otlp_shard *shard)
+void otlp_shard_drain(struct otlp_shard *shard, bool has_successor)
 {
-    worker_call(shard->worker, shard, drain_on_shard);
+    struct shard_call call = {.shard = shard, .has_successor = has_successor};
+    worker_call(shard->worker, &call, drain_on_shard);
 }
 
 static void halt_on_shard(struct worker *worker, void *argument)
@@ -383,7 +464,7 @@ static void halt_on_shard(struct worker *worker, void *argument)
     begin_leaving(shard);
     loop_timer_cancel(worker->loop, &shard->leave_timer);
     if (shard->open_count > 0) {
-        shard_on_leave_timer(&shard->leave_timer, 0);
+        abort_servers(shard);
     }
 }
 

@@ -34,7 +34,8 @@
 enum otlp_shard_state {
     OTLP_SHARD_IDLE,
     OTLP_SHARD_RECEIVING,
-    OTLP_SHARD_LEAVING, /* no new connections; those there finish what they began */
+    OTLP_SHARD_PARTING, /* those accepted last have yet to say what they speak */
+    OTLP_SHARD_LEAVING, /* those there finish what they began */
     OTLP_SHARD_DONE,
 };
 
@@ -72,6 +73,7 @@ struct otlp_shard {
     uint32_t open_count; /* fronts and servers that have yet to close */
     uint32_t h2_request_count;
     enum otlp_shard_state state;
+    bool is_accepting; /* of a PARTING one: connections that were half made */
     struct receiver_stats stats;
     struct otlp_booked booked; /* of what otlp_stats publishes */
     _Atomic bool is_done;      /* the shard writes (release), main reads (acquire) */
@@ -103,7 +105,8 @@ void otlp_shard_join(struct otlp_shard *shard, struct statsd_shard *statsd);
 void otlp_shard_connect(struct otlp_shard *shard, const struct otlp_links *links);
 WEIR_MUST_USE int otlp_shard_start(struct otlp_shard *shard);
 void otlp_shard_send_away(struct otlp_shard *shard);
-void otlp_shard_drain(struct otlp_shard *shard);
+/* With a successor, new connections go to it already; those half made still come here. */
+void otlp_shard_drain(struct otlp_shard *shard, bool has_successor);
 /* Ends at once what comes in; answers that are due may still come home. */
 void otlp_shard_halt(struct otlp_shard *shard);
 /* Ends at once what is left, and waits for it. Idempotent. */

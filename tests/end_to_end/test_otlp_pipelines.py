@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """OTLP through whole pipelines: fan-out, acknowledgements, pressure, outages, the drain."""
 
+import contextlib
 import threading
 import time
 
@@ -413,6 +414,61 @@ def test_reloads_under_load_lose_nothing(start_otlp, grpc_upstream):
                 wait_until(lambda: len(load.acknowledged) > before + 10)
     assert len(load.acknowledged) > 60
     load.check_all_arrived(grpc_upstream, is_exact=True)
+
+
+class Visits:
+    """Each request on a connection of its own, which nobody may cut or refuse."""
+
+    def __init__(self, send, first, pause_s=0.001):
+        self.send, self.first, self.pause_s = send, first, pause_s
+        self.sent = []  # requests, all acknowledged
+        self.faults = []
+        self.is_over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self):
+        while not self.is_over.is_set() and not self.faults:
+            request = make("traces", ITEMS, self.first + ITEMS * len(self.sent))
+            try:
+                self.send(request)
+            except (OSError, AssertionError) as fault:
+                self.faults.append(fault)
+            self.sent.append(request)
+            time.sleep(self.pause_s)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.is_over.set()
+        self.thread.join()
+
+
+@pytest.mark.threads
+def test_exchanged_receiver_serves_those_who_just_connected(start_otlp, grpc_upstream):
+    """New settings, so new listeners: who connected to the old ones is served by them."""
+    with start_otlp({"otlp": otlp_grpc(grpc_upstream)}) as weir:
+        def over_grpc(request):
+            assert export(weir, "traces", request).code == 0
+
+        senders = [lambda request: post(weir, "traces", request)] * 2 + [over_grpc] * 2
+        with contextlib.ExitStack() as stack:
+            visits = [stack.enter_context(Visits(send, i * 10_000_000))
+                      for i, send in enumerate(senders)]
+            for i in range(10):
+                keys = {"http": {"max_request_body_size": (1 << 20) + i}}
+                receiver = otlp_receiver(weir.grpc_port, weir.http_port, **keys)
+                changed = otlp_config(receiver, {"otlp": otlp_grpc(grpc_upstream)})
+                assert weir.reload(changed)["event"] == "reloaded"
+                before = [len(each.sent) for each in visits]
+                wait_until(lambda: all(each.faults or len(each.sent) > count + 20
+                                       for each, count in zip(visits, before, strict=True)))
+                wait_until(lambda: weir.status()["graphs_draining"] < 3)
+    assert [each.faults for each in visits] == [[]] * len(visits)
+    wanted = [item for each in visits for request in each.sent
+              for item in items_of("traces", request)]
+    assert_same_items(grpc_upstream.accepted("traces"), wanted)
 
 
 def test_kill_without_a_queue_loses_nothing_acknowledged(start_otlp, grpc_upstream):

@@ -315,16 +315,25 @@ static void test_no_more_visitors_while_the_old_ones_speak(void **state)
     while (counter_read(&stats.connections_open) == 0 && clock_mono_ns() < deadline_mono_ns) {
         turn(*state);
     }
+    int waiting = connect_client(); /* in the backlog */
     tcp_front_stop_accepting(&front);
     for (int i = 0; i < 3; i++) {
         turn(*state);
     }
+    assert_int_equal(counter_read(&stats.connections_open), 2);
+    assert_false(tcp_front_is_quiet(&front));
     int late = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_not_equal(connect(late, (const struct sockaddr *)&target, sizeof(target)), 0);
     (void)close(late);
     send_bytes(fd, REQUEST, sizeof(REQUEST) - 1);
     turn_until_taken(*state, sizeof(REQUEST) - 1);
     forget(*state, fd);
+    assert_false(tcp_front_is_quiet(&front));
+    send_bytes(waiting, REQUEST, sizeof(REQUEST) - 1);
+    turn_until_taken(*state, sizeof(REQUEST) - 1);
+    assert_true(tcp_front_is_quiet(&front));
+    forget(*state, waiting);
+    assert_int_equal(counter_read(&stats.connections_refused), 0);
     close_front(*state);
 }
 
