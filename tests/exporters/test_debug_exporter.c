@@ -182,6 +182,41 @@ static void test_output_paths_default_to_stdout_and_may_be_several(void **state)
     assert_int_equal(count_of_text(got, SUMMARY_TAIL), 2);
 }
 
+/* A log line of the process may come between two writes, and must not come between half lines. */
+static void test_every_write_ends_where_a_line_ends(void **state)
+{
+    enum { PART_COUNT = 300 };
+    static uint8_t many[PART_COUNT * PART_LEN];
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        memcpy(&many[i * PART_LEN], PART, PART_LEN);
+    }
+    int fds[2];
+    assert_int_equal(pipe2(fds, O_DIRECT | O_NONBLOCK), 0); /* each write is read by itself */
+    int kept = dup(STDOUT_FILENO);
+    (void)fflush(stdout);
+    assert_int_equal(dup2(fds[1], STDOUT_FILENO), STDOUT_FILENO);
+    rig_open(&rig, *state, debug_exporter_new, SIGNAL_METRICS,
+             "{use_internal_logger: false, verbosity: normal}");
+    const struct slice parts = {many, sizeof(many)};
+    rig_offer(&rig, &parts, 1, PART_COUNT);
+    rig_settle(&rig);
+    rig_close(&rig);
+    assert_int_equal(dup2(kept, STDOUT_FILENO), STDOUT_FILENO);
+    char got[8192];
+    size_t write_count = 0;
+    size_t total_bytes = 0;
+    for (ssize_t n = read(fds[0], got, sizeof(got)); n > 0; n = read(fds[0], got, sizeof(got))) {
+        assert_int_equal(got[n - 1], '\n');
+        write_count++;
+        total_bytes += (size_t)n;
+    }
+    assert_true(write_count > 2);
+    assert_true(total_bytes > PART_COUNT * strlen("m{} 5\n"));
+    (void)close(kept);
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+}
+
 /* --- sampling --------------------------------------------------------------------------------- */
 
 static void test_sampling_shows_the_first_and_then_every_nth(void **state)
@@ -391,6 +426,7 @@ static int run_group(const char *name)
         DEBUG_TEST(test_traces_and_logs_have_their_words),
         DEBUG_TEST(test_internal_logger_is_the_default_and_blocks_go_to_stderr),
         DEBUG_TEST(test_output_paths_default_to_stdout_and_may_be_several),
+        DEBUG_TEST(test_every_write_ends_where_a_line_ends),
         DEBUG_TEST(test_sampling_shows_the_first_and_then_every_nth),
         DEBUG_TEST(test_sampling_begins_anew_each_second),
         DEBUG_TEST(test_an_output_that_stands_still_is_waited_for),
