@@ -3,9 +3,9 @@
 """check_house: what a machine can tell about how the sources are built, so that reviews need not.
 
 Reads every C source and header of the tree and checks four things: the floors (who may include
-whom), the walls (sizes of files, functions, parameter lists, nesting and lines), the words (calls
-that are banned or belong to one file) and the papers (SPDX line, opening comment, README per
-folder). Findings are printed as `file:line: message`; the exit code is 1 when there are any.
+whom), the walls (sizes of files, functions, parameter lists, nesting and lines; what stands at the
+top level), the words (calls that are banned or belong to one file) and the papers (SPDX line,
+opening comment, README per folder). Findings are printed as `file:line: message`; the exit code is 1 when there are any.
 
 A function past its wall may be listed in tools/house_ratchet.txt as `path function lines`. It may
 shrink, never grow; an entry that is larger than its function, or needless, is a finding too.
@@ -35,6 +35,12 @@ FLOORS = {
 NEIGHBOURS = {("core/processors", "core/engine"), ("io/auth", "io/aws")}
 # These include everything and are included by nobody else.
 GROUNDS = ("tests", "bench")
+
+# The rooms of the house; beside them only files and folders whose names begin with a dot.
+TOP_LEVEL = {
+    "CMakeLists.txt", "CMakePresets.json", "LICENSE", "README.md",
+    "bench", "codecs", "core", "exporters", "io", "tests", "tools",
+}
 
 DESCRIPTOR_HEADERS = {
     "fcntl.h", "liburing.h", "netdb.h", "netinet/in.h", "poll.h", "sys/epoll.h", "sys/ioctl.h",
@@ -281,6 +287,7 @@ class Check:
             self.check_includes(source)
             self.check_calls(source)
             self.check_structure(source)
+        self.check_top_level()
         self.check_circles()
         self.check_readmes()
         self.check_ratchet()
@@ -292,6 +299,11 @@ class Check:
             folders[:] = [f for f in folders if f[0] != "." and f != "node_modules"]
             for name in files:
                 yield os.path.relpath(os.path.join(folder, name), self.root)
+
+    def check_top_level(self):
+        for name in os.listdir(self.root):
+            if not name.startswith(".") and name not in TOP_LEVEL:
+                self.report(name, 1, "does not belong at the top level")
 
     # --- papers and walls of whole files ---
 

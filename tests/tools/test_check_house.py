@@ -385,6 +385,18 @@ class HouseTest(unittest.TestCase):
         self.write("tools/house_ratchet.txt", "core/base/thing.c big\n")
         self.assert_finding("tools/house_ratchet.txt", 1, "an entry reads")
 
+    # --- the top level ---
+
+    def test_nothing_strays_to_the_top_level(self):
+        self.source("")
+        self.write(".editorconfig", "root = true\n")
+        self.write("LICENSE", "Apache-2.0\n")
+        self.assert_quiet()
+        self.write("figures.json", "{}\n")
+        self.write("docs/guide.md", "Words.\n")
+        self.assert_finding("figures.json", 1, "does not belong at the top level")
+        self.assert_finding("docs", 1, "does not belong at the top level")
+
     # --- the command ---
 
     def command(self):
