@@ -416,8 +416,8 @@ static inline const uint8_t *skip_scalar(struct walk *w, uint32_t action, const 
     }
 }
 
-/* As many usual attributes as stand in a row under `tag`; *p is behind the first tag before, and
- * behind the last attribute after. False: there is one that is not usual behind *p. */
+/* As many usual attributes as stand in a row under `tag`, of one byte; *p is behind the first tag
+ * before, and behind the last attribute after. False: there is one that is not usual behind *p. */
 static inline bool skip_usual_attrs(uint8_t tag, const uint8_t **p, const uint8_t *end)
 {
     const uint8_t *next = skip_usual_attr(*p, end);
@@ -461,8 +461,8 @@ static bool walk_message(struct walk *w, enum otlp_type root, struct slice bytes
             }
             continue;
         }
-        /* Two more messages are inside a usual attribute. */
-        if (action == OTLP_ACTION_MESSAGE + OTLP_TYPE_KEY_VALUE &&
+        /* Two more messages are inside a usual attribute. A tag spelled longer is none. */
+        if (action == OTLP_ACTION_MESSAGE + OTLP_TYPE_KEY_VALUE && *tag < 0x80 &&
             top - frames < PB_DEPTH_MAX - 2 && skip_usual_attrs(*tag, &p, end)) {
             continue;
         }

@@ -87,6 +87,8 @@ AGREEMENTS = {
         b"\x0a" + b"\x80" * 9 + b"\x01", False),
     "varint of eleven bytes": (span(b"\x50" + b"\xff" * 10 + b"\x01"), False),
     "varint without an end": (b"\x0a\xff", False), "tag without a value": (b"\x0a", False),
+    "attributes under tags longer than need be, the second one empty": (
+        span(b"\xca\x00\x09\x0a\x01k\x12\x04\x0a\x02vw\xca\x00\x00"), True),
     "name twice": (span(b"\x2a\x01a\x2a\x01b"), True),
     "status twice": (span(b"\x7a\x02\x18\x02\x7a\x03\x12\x01m"), True),
     "value twice, of two kinds": (span(b"\x4a\x09\x0a\x01k\x12\x04\x18\x05\x10\x01"), True),
