@@ -116,9 +116,9 @@ static int bind_path(struct statsd_receiver *statsd, const struct statsd_endpoin
 }
 
 /* What an earlier successor's arrival left behind would send everything to one of ours. */
-static void forget_steering(const struct statsd_receiver *statsd, int fd, bool is_stream)
+static void forget_steering(const struct statsd_receiver *statsd, int fd)
 {
-    int err = is_stream ? 0 : socket_group_restore(fd);
+    int err = socket_group_restore(fd);
     if (err != 0 && err != -ENOENT) {
         log_debug("group_not_restored", LOG_TEXT("receiver", statsd->receiver.id),
                   LOG_FAULT("reason", err));
@@ -147,7 +147,7 @@ static int bind_group(struct statsd_receiver *statsd, const struct statsd_endpoi
         statsd_shard_add_listener(&statsd->shards[i], fd, endpoint);
         if (i == 0) {
             log_listening(statsd, endpoint, &report);
-            forget_steering(statsd, fd, is_stream);
+            forget_steering(statsd, fd);
         }
     }
     return 0;
@@ -282,14 +282,15 @@ static void statsd_send_away(struct receiver *receiver)
 static void leave_groups(struct statsd_receiver *statsd)
 {
     const struct statsd_shard *first = &statsd->shards[0];
-    for (uint32_t i = 0; i < first->listener_count; i++) {
+    for (uint32_t i = 0; i < statsd->config.endpoint_count && i < first->listener_count; i++) {
         const struct statsd_listener *listener = &first->listeners[i];
-        if (!listener->is_stream && listener->is_open) {
-            /* Where it fails, datagrams for a closing socket are refused, and counted. */
-            int err = socket_group_hand_on(listener->dgram.socket.fd, statsd->shard_count);
-            log_debug("group_left", LOG_TEXT("receiver", statsd->receiver.id),
-                      LOG_I64("result", err));
+        if (!listener->is_open || statsd_transport_is_path(listener->endpoint->transport)) {
+            continue;
         }
+        int fd = listener->is_stream ? listener->stream.listener.fd : listener->dgram.socket.fd;
+        /* Where it fails, datagrams for a closing socket are refused, and counted. */
+        int err = socket_group_hand_on(fd, statsd->shard_count);
+        log_debug("group_left", LOG_TEXT("receiver", statsd->receiver.id), LOG_I64("result", err));
     }
 }
 

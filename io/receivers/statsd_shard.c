@@ -16,6 +16,8 @@
 #define KEY_MAX_BYTES (UINT64_C(4) * 1024 * 1024 * 1024)
 /* A successor took over the address: late datagrams are read for so long. */
 #define LEAVE_GROUP_MS 200
+/* The same for connections that were half made when those behind them began to go there. */
+#define HAND_ON_STREAMS_MS 100
 /* What connections had sent is read for so long before they are closed. */
 #define LEAVE_STREAMS_MS 250
 /* Series stay in the table for at least this many windows without a point. */
@@ -239,28 +241,52 @@ int statsd_shard_adopt(struct statsd_shard *shard, struct channel *channel,
     return err == 0 ? stream_adopt(&guests->stream, channel, first_bytes) : err;
 }
 
-static void close_listener(struct statsd_shard *shard, struct statsd_listener *listener)
+/* Does `act` to every stream that is open. */
+static void for_each_stream(struct statsd_shard *shard, void (*act)(struct stream *stream))
 {
-    if (!listener->is_open) {
-        return;
+    for (uint32_t i = 0; i < shard->listener_count; i++) {
+        struct statsd_listener *listener = &shard->listeners[i];
+        if (listener->is_open && listener->is_stream) {
+            act(&listener->stream);
+        }
     }
-    if (listener->is_stream) {
-        stream_drain(&listener->stream);
-        return;
-    }
+}
+
+static void close_dgrams(struct statsd_shard *shard)
+{
     uint64_t drain_ns = shard->has_successor ? LEAVE_GROUP_MS * CLOCK_NS_PER_MS : 0;
-    dgram_close(&listener->dgram, drain_ns);
+    for (uint32_t i = 0; i < shard->listener_count; i++) {
+        struct statsd_listener *listener = &shard->listeners[i];
+        if (listener->is_open && !listener->is_stream) {
+            dgram_close(&listener->dgram, drain_ns);
+        }
+    }
+}
+
+static void leave_within(struct statsd_shard *shard, uint64_t time_ms)
+{
+    struct loop *loop = shard->worker->loop;
+    uint64_t deadline_mono_ns = loop_now_mono_ns(loop) + time_ms * CLOCK_NS_PER_MS;
+    if (loop_timer_arm(loop, &shard->leave_timer, deadline_mono_ns) != 0) {
+        for_each_stream(shard, stream_close);
+    }
+}
+
+static void drain_streams(struct statsd_shard *shard)
+{
+    shard->is_handing_on = false;
+    for_each_stream(shard, stream_drain);
+    leave_within(shard, LEAVE_STREAMS_MS);
 }
 
 static void shard_on_leave_timer(struct timer *timer, uint64_t now_mono_ns)
 {
     (void)now_mono_ns;
     struct statsd_shard *shard = CONTAINER_OF(timer, struct statsd_shard, leave_timer);
-    for (uint32_t i = 0; i < shard->listener_count; i++) {
-        struct statsd_listener *listener = &shard->listeners[i];
-        if (listener->is_open && listener->is_stream) {
-            stream_close(&listener->stream);
-        }
+    if (shard->is_handing_on) {
+        drain_streams(shard);
+    } else {
+        for_each_stream(shard, stream_close);
     }
 }
 
@@ -438,12 +464,7 @@ int statsd_shard_start(struct statsd_shard *shard)
 static void send_away_on_shard(struct worker *worker, void *argument)
 {
     (void)worker;
-    struct statsd_shard *shard = argument;
-    for (uint32_t i = 0; i < shard->listener_count; i++) {
-        if (shard->listeners[i].is_open && shard->listeners[i].is_stream) {
-            stream_send_away(&shard->listeners[i].stream);
-        }
-    }
+    for_each_stream(argument, stream_send_away);
 }
 
 void statsd_shard_send_away(struct statsd_shard *shard)
@@ -453,6 +474,7 @@ void statsd_shard_send_away(struct statsd_shard *shard)
 
 static void drain_on_shard(struct worker *worker, void *argument)
 {
+    (void)worker;
     const struct shard_call *call = argument;
     struct statsd_shard *shard = call->shard;
     if (shard->state != STATSD_SHARD_RECEIVING) {
@@ -460,12 +482,13 @@ static void drain_on_shard(struct worker *worker, void *argument)
     }
     shard->state = STATSD_SHARD_LEAVING;
     shard->has_successor = call->has_successor;
-    for (uint32_t i = 0; i < shard->listener_count; i++) {
-        close_listener(shard, &shard->listeners[i]);
-    }
-    uint64_t deadline = loop_now_mono_ns(worker->loop) + LEAVE_STREAMS_MS * CLOCK_NS_PER_MS;
-    if (loop_timer_arm(worker->loop, &shard->leave_timer, deadline) != 0) {
-        shard_on_leave_timer(&shard->leave_timer, deadline);
+    close_dgrams(shard);
+    if (shard->has_successor) {
+        shard->is_handing_on = true;
+        for_each_stream(shard, stream_send_away);
+        leave_within(shard, HAND_ON_STREAMS_MS);
+    } else {
+        drain_streams(shard);
     }
 }
 

@@ -72,6 +72,7 @@ struct statsd_shard {
     struct timer leave_timer; /* closes streams after a last look */
     enum statsd_shard_state state;
     bool has_successor; /* another receiver takes over the address */
+    bool is_handing_on; /* to it, connections that were half made apart */
     struct receiver_stats stats;
     _Atomic bool is_done; /* the shard writes (release), main reads (acquire) */
 };

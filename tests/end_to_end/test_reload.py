@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGHUP: what did not change lives on without losing a datagram, what did change is exchanged."""
 
+import contextlib
 import http.client
 import signal
 import socket
@@ -193,14 +194,14 @@ def test_changed_receiver_under_load_loses_nothing(start, sink):
     assert sink.total("load") == books["items_folded"] == sent - full * load.per_datagram
 
 
-class PathLoad:
-    """Counters to a path, whoever listens there. Goes there anew where it is told to, as clients do.
+class PlaceLoad:
+    """Counters to a path or a TCP port, whoever listens there; anew where told to, as clients do.
 
     A datagram each time, or a connection each time with the text it carries.
     """
 
-    def __init__(self, path, kind, text):
-        self.path, self.kind, self.text = str(path), kind, text
+    def __init__(self, place, kind, text):
+        self.place, self.kind, self.text = place, kind, text
         self.sent_count = 0
         self.fault = None
         self.is_over = threading.Event()
@@ -215,9 +216,11 @@ class PathLoad:
         self.thread.join()
 
     def reach(self):
+        if isinstance(self.place, int):
+            return connect(self.place)
         peer = socket.socket(socket.AF_UNIX, self.kind)
         peer.settimeout(10)
-        peer.connect(self.path)
+        peer.connect(str(self.place))
         return peer
 
     def send_one(self, peer):
@@ -256,7 +259,7 @@ def test_changed_receiver_on_a_path_loses_nothing(start, sink, tmp_path, transpo
         return config(statsd(path, transport, aggregation_interval=f"{3600 + i}s"), otlphttp(sink))
 
     with start(settings(0)) as weir:
-        with PathLoad(path, kind, framed(packet) if transport == "unixstream" else packet) as load:
+        with PlaceLoad(path, kind, framed(packet) if transport == "unixstream" else packet) as load:
             for i in range(1, 11):
                 assert weir.reload(settings(i))["event"] == "reloaded"
                 sent = load.sent_count
@@ -268,6 +271,30 @@ def test_changed_receiver_on_a_path_loses_nothing(start, sink, tmp_path, transpo
     assert load.sent_count > 200
     assert sink.total("load") == weir.books()["items_folded"] == 10 * load.sent_count
     assert list(tmp_path.glob("*.sock*")) == []
+
+
+@pytest.mark.threads
+def test_changed_receiver_on_a_tcp_port_loses_nothing(start, sink):
+    """Its listeners stand beside the old ones, and who connected to those is read."""
+    port = free_port()
+
+    def settings(i):
+        return config(statsd(port, "tcp", aggregation_interval=f"{3600 + i}s"), otlphttp(sink))
+
+    with start(settings(0)) as weir:
+        with contextlib.ExitStack() as stack:
+            loads = [stack.enter_context(PlaceLoad(port, socket.SOCK_STREAM, b"load:1|c\n" * 10))
+                     for _ in range(3)]
+            for i in range(1, 21):
+                assert weir.reload(settings(i))["event"] == "reloaded"
+                sent = [load.sent_count for load in loads]
+                wait_until(lambda: all(load.fault or load.sent_count > least + 20
+                                       for load, least in zip(loads, sent, strict=True)))
+                wait_until(lambda: weir.status()["graphs_draining"] < 3)
+        assert [load.fault for load in loads] == [None] * len(loads)
+        wait_until(lambda: weir.status()["graphs_draining"] == 0)
+    total_count = 10 * sum(load.sent_count for load in loads)
+    assert sink.total("load") == weir.books()["items_folded"] == total_count
 
 
 def test_a_path_goes_on_where_the_new_graph_fails(start, sink, tmp_path):
