@@ -29,6 +29,8 @@ struct connection {
     uint32_t index;
     uint8_t *buf; /* REQUEST_MAX_BYTES */
     size_t len;
+    void *body;    /* of the answer, where it was chosen */
+    char *headers; /* the same; NULL for none */
 };
 
 /* --- bytes ------------------------------------------------------------------------------------ */
@@ -114,6 +116,32 @@ static void copy_word(char *out, size_t cap, const char *from, size_t len)
     out[len] = '\0';
 }
 
+static void forget_answer(struct connection *c)
+{
+    mem_free(c->body);
+    mem_free(c->headers);
+    c->body = NULL;
+    c->headers = NULL;
+}
+
+/* A copy that lasts until it is sent: whoever chose it may choose for others meanwhile. */
+static struct http_stub_answer keep_answer(struct connection *c, struct http_stub_answer answer)
+{
+    forget_answer(c);
+    if (answer.body_len > 0) {
+        c->body = mem_alloc(answer.body_len);
+        ASSERT(c->body != NULL);
+        memcpy(c->body, answer.body, answer.body_len);
+    }
+    if (answer.headers != NULL) {
+        c->headers = mem_copy_text(answer.headers, strlen(answer.headers));
+        ASSERT(c->headers != NULL);
+    }
+    answer.body = c->body;
+    answer.headers = c->headers;
+    return answer;
+}
+
 /* Keeps the request and says which answer is its. */
 static struct http_stub_answer record(struct connection *c, size_t head_len, size_t body_len)
 {
@@ -137,7 +165,7 @@ static struct http_stub_answer record(struct connection *c, size_t head_len, siz
     stub->request_count++;
     struct http_stub_answer chosen = {.status = 0};
     if (stub->options.choose != NULL) {
-        chosen = stub->options.choose(stub->options.owner, &request);
+        chosen = keep_answer(c, stub->options.choose(stub->options.owner, &request));
     }
     (void)pthread_mutex_unlock(&stub->mutex);
     if (stub->options.choose != NULL) {
@@ -225,6 +253,7 @@ static void *connection_main(void *argument)
     }
     SSL_free(c->ssl);
     (void)close(c->fd);
+    forget_answer(c);
     mem_free(c->buf);
     mem_free(c);
     return NULL;

@@ -49,7 +49,7 @@ struct http_stub_options {
     size_t script_len;
     struct ssl_ctx_st *tls;      /* borrowed; NULL for plain HTTP */
     uint16_t port;               /* 0: the kernel picks */
-    http_stub_choose_fn *choose; /* NULL for the script; bodies must outlive the stub */
+    http_stub_choose_fn *choose; /* NULL for the script; what it answers is copied at once */
     void *owner;                 /* of choose */
 };
 
