@@ -20,6 +20,10 @@
 #include "io/loop_slot.h"
 
 #define TIMERS_AT_FIRST 64
+/* For sources that were stopped at the very end; the kernel may have to let go of each. */
+#define SETTLE_MS 5000
+/* A closed source's owner may arm a timer for the next turn, and that another one. */
+#define SETTLE_TURNS 8
 
 /* --- building -------------------------------------------------------------------------------- */
 
@@ -77,6 +81,18 @@ int loop_open(const struct loop_options *options, struct loop **out, const char 
         *why_text = text;
     }
     return err;
+}
+
+void loop_settle(struct loop *loop)
+{
+    uint64_t deadline_mono_ns = clock_mono_ns() + SETTLE_MS * CLOCK_NS_PER_MS;
+    bool is_over = false;
+    for (uint32_t i = 0; i < SETTLE_TURNS || !is_over; i++) {
+        /* What is closed may have something to do for its owner yet, which takes no time. */
+        int handled = loop_turn(loop, loop->slots.used_count > 0 ? CLOCK_NS_PER_MS : 0);
+        bool is_failed = handled < 0 && handled != -EINTR;
+        is_over = loop->slots.used_count == 0 || is_failed || clock_mono_ns() >= deadline_mono_ns;
+    }
 }
 
 void loop_close(struct loop *loop)

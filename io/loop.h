@@ -204,6 +204,8 @@ typedef void(loop_turn_fn)(void *owner, uint64_t now_mono_ns);
 WEIR_MUST_USE int loop_open(const struct loop_options *options, struct loop **out,
                             const char **why_text);
 
+/* Turns until all that was stopped is closed, for some seconds at most. */
+void loop_settle(struct loop *loop);
 /* All sources must have been closed. NULL is fine. */
 void loop_close(struct loop *loop);
 
@@ -221,8 +223,7 @@ void loop_set_turn(struct loop *loop, void *owner, loop_turn_fn *on_turn);
 
 /*
  * One turn: submit, wait (at most `wait_max_ns`, UINT64_MAX for as long as it takes; 0 only looks),
- * gather, dispatch. Returns how many completions were handled, or -errno when waiting is
- * impossible.
+ * gather, dispatch. Returns how many completions were handled, or -errno where it cannot wait.
  */
 WEIR_MUST_USE int loop_turn(struct loop *loop, uint64_t wait_max_ns);
 
@@ -243,8 +244,6 @@ void loop_stats_read(const struct loop *loop, struct loop_stats *out);
 /* Any thread: makes the current or next wait return at once. Cheap while the loop is awake. */
 void loop_wake(struct loop *loop);
 
-/*
- * Gives the pages of the receive buffers back to the kernel. The loop does so by itself when
- * nothing was received for LOOP_TRIM_AFTER_MS.
- */
+/* Gives the pages of the receive buffers back to the kernel; after LOOP_TRIM_AFTER_MS of silence
+ * the loop does so by itself. */
 void loop_trim(struct loop *loop);

@@ -11,7 +11,6 @@
 #include "core/base/mem.h"
 
 #define CALLS_MAX 16
-#define CLOSING_TURNS 8
 
 /* Lives on the caller's stack until `done` is posted. */
 struct call {
@@ -106,10 +105,7 @@ static void *worker_main(void *argument)
         publish(worker);
     }
     run_calls(worker);
-    /* What was stopped last closes in the turns after it. */
-    for (uint32_t i = 0; i < CLOSING_TURNS; i++) {
-        turn(worker, 0);
-    }
+    loop_settle(worker->loop);
     /* Whoever stops it may still be waking this loop. */
     sem_wait_fully(&worker->ready);
     loop_close(worker->loop);

@@ -25,8 +25,6 @@
 
 /* Between two tries of a detector that failed for a moment. */
 #define RETRY_PAUSE_NS CLOCK_NS_PER_S
-/* Lets sources that were stopped close. */
-#define CLOSING_TURNS 8
 
 /* One detection; on the heap, because the detectors keep documents. */
 struct metadata {
@@ -116,9 +114,8 @@ static void tear_down(struct metadata *m)
         resource_detected_fini(&m->states[i]->found);
     }
     http_client_close(m->client);
-    int handled = 0;
-    for (uint32_t i = 0; i < CLOSING_TURNS && m->loop != NULL && handled >= 0; i++) {
-        handled = loop_turn(m->loop, 0);
+    if (m->loop != NULL) {
+        loop_settle(m->loop);
     }
     loop_close(m->loop);
     aws_environment_fini(&m->env);

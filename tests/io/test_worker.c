@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -22,6 +23,7 @@
 #define SKIPPED 77
 #define PATIENCE_NS (10 * CLOCK_NS_PER_S)
 #define CALLS 2000
+#define POLLS 700 /* connections of a client whose owner has many targets */
 #define HOOKS 300 /* a reload of many receivers has that many for a while */
 #define RESTARTS 200
 #define WAKERS 4
@@ -124,6 +126,57 @@ static void test_a_busy_worker_may_be_stopped_and_started_at_any_time(void **sta
         }
         worker_stop(&worker);
         assert_null(worker.loop);
+    }
+}
+
+static struct loop_poll watched[POLLS];
+static uint32_t unwatched_count; /* of the worker's thread, then ours */
+
+static void on_ready(struct loop_poll *poll, uint32_t events)
+{
+    (void)poll;
+    (void)events;
+}
+
+static void on_unwatched(struct loop_poll *poll)
+{
+    (void)poll;
+    unwatched_count++;
+}
+
+static void watch_many(struct worker *worker, void *argument)
+{
+    (void)argument;
+    for (uint32_t i = 0; i < POLLS; i++) {
+        watched[i] = (struct loop_poll){
+            .fd = socket(AF_INET, SOCK_DGRAM, 0), .on_ready = on_ready, .on_closed = on_unwatched};
+        assert_true(watched[i].fd >= 0);
+        assert_int_equal(loop_poll_watch(worker->loop, &watched[i], LOOP_POLL_READ), 0);
+    }
+}
+
+static void unwatch_all(struct worker *worker, void *argument)
+{
+    (void)argument;
+    for (uint32_t i = 0; i < POLLS; i++) {
+        loop_poll_stop(worker->loop, &watched[i]);
+        (void)close(watched[i].fd);
+    }
+}
+
+/* However many turns it takes, everything that was stopped has closed before the loop does. */
+static void test_what_was_stopped_last_closes_before_the_loop(void **state)
+{
+    (void)state;
+    static struct worker worker;
+    for (uint32_t i = 0; i < 20; i++) {
+        unwatched_count = 0;
+        start(&worker);
+        worker_call(&worker, NULL, watch_many);
+        worker_call(&worker, NULL, do_nothing);
+        worker_call(&worker, NULL, unwatch_all);
+        worker_stop(&worker);
+        assert_int_equal(unwatched_count, POLLS);
     }
 }
 
@@ -426,6 +479,7 @@ static int run(const char *name)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_start_opens_a_loop_of_the_wanted_backend),
         cmocka_unit_test(test_a_busy_worker_may_be_stopped_and_started_at_any_time),
+        cmocka_unit_test(test_what_was_stopped_last_closes_before_the_loop),
         cmocka_unit_test(test_start_without_memory_leaves_nothing),
         cmocka_unit_test(test_pinning_to_a_cpu_holds_and_to_none_does_no_harm),
         cmocka_unit_test(test_who_yields_the_cpu_has_the_batch_policy),
