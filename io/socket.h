@@ -102,7 +102,7 @@ WEIR_MUST_USE int socket_refuse_all(int fd);
  * For members that leave before a successor's, which were bound behind them: hand on to the first
  * of those. When a member closes, the kernel puts its last member into the gap, so the first behind
  * the leaving keeps its number until all of them have closed; then nobody has it, and the kernel's
- * own hash decides again. Call socket_group_restore before more members are bound. 0 or -errno.
+ * own hash decides again. Call socket_group_restore when more members are bound. 0 or -errno.
  */
 WEIR_MUST_USE int socket_group_hand_on(int fd, uint32_t member);
 

@@ -69,7 +69,7 @@ struct statsd_shard {
     uint32_t listener_count;
     uint32_t open_count; /* listeners that have yet to close */
     struct timer window_timer;
-    struct timer leave_timer; /* closes streams after a last look */
+    struct timer leave_timer; /* the next step of the streams' leaving */
     enum statsd_shard_state state;
     bool has_successor; /* another receiver takes over the address */
     bool is_handing_on; /* to it, connections that were half made apart */

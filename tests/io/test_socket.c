@@ -418,7 +418,7 @@ static void test_group_is_handed_on_to_one_member(void **state)
     close(fds[3]);
 }
 
-/* New connections as well, one by one: those that wait at another member stay there. */
+/* New connections as well, in the order in which members began to listen. */
 static void test_connections_are_handed_on(void **state)
 {
     (void)state;
